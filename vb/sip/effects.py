@@ -1,0 +1,187 @@
+"""What the SIP layer wants done and what it tells: sends and events, as values.
+
+`Hop` names where bytes came from or go to; `Send` is one write; everything else is an event that the user agent
+core hands up. Events name their session, so that a driver can route them without knowing SIP.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+if TYPE_CHECKING:
+    from vb.sip.client_request import ClientRequest
+    from vb.sip.invite_uac import InviteClientSession
+    from vb.sip.invite_uas import InviteServerSession
+    from vb.sip.message import Request, Response
+    from vb.sip.session import Session
+
+Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
+
+
+@attrs.frozen
+class Hop:
+    """One side of a transport: where a message came from, or where it goes.
+
+    ``host`` is a numeric address (IPv6 without brackets), or a name that the driver resolves. ``connection`` names an
+    open stream connection to reuse (RFC 3261 §18.2.2), 0 means any or none. ``local`` is our own address on that flow.
+    """
+
+    transport: Transport
+    host: str
+    port: int
+    connection: int = 0
+    local: tuple[str, int] | None = None
+
+    @property
+    def reliable(self) -> bool:
+        return self.transport != "UDP"
+
+
+@attrs.frozen
+class Send:
+    """Write ``data`` (one whole message or keep-alive) to ``hop``. ``close`` ends that connection after the write."""
+
+    data: bytes
+    hop: Hop
+    close: bool = False
+
+
+@attrs.frozen(eq=False)
+class InviteReceived:
+    """A new call: the INVITE passed every check of RFC 3261 §8.2; 100 has been sent; decide by verbs of the session."""
+
+    session: InviteServerSession
+    request: Request
+
+
+@attrs.frozen(eq=False)
+class InviteCancelled:
+    """CANCEL came before our final response; 200 and 487 have been sent (§9.2). ``request`` is the CANCEL."""
+
+    session: InviteServerSession
+    request: Request
+
+
+@attrs.frozen(eq=False)
+class AckReceived:
+    """The ACK of our 2xx (§13.3.1.4): the session is confirmed. Once per INVITE; ``reinvite`` tells which."""
+
+    session: Session
+    request: Request
+    reinvite: bool = False
+
+
+@attrs.frozen(eq=False)
+class AckTimeout:
+    """No ACK for 64*T1 after our 2xx; the agent has sent BYE (§13.3.1.4)."""
+
+    session: Session
+
+
+@attrs.frozen(eq=False)
+class ProvisionalReceived:
+    """A 101-199 to our INVITE (§13.2.2.1)."""
+
+    session: InviteClientSession
+    response: Response
+
+
+@attrs.frozen(eq=False)
+class AnswerReceived:
+    """The first 2xx to our INVITE (§13.2.2.4): call ``session.ack()`` at once."""
+
+    session: InviteClientSession
+    response: Response
+
+
+@attrs.frozen(eq=False)
+class RefusalReceived:
+    """A final 300-699 to our INVITE (§13.2.2.2, §13.2.2.3), already ACKed by the transaction."""
+
+    session: InviteClientSession
+    response: Response
+
+
+@attrs.frozen(eq=False)
+class InviteFailed:
+    """No final response: ``timeout`` (Timer B, or a CANCEL that got no 487 in 64*T1, §9.1) or ``transport``."""
+
+    session: InviteClientSession
+    cause: Literal["timeout", "transport"]
+
+
+@attrs.frozen(eq=False)
+class ReinviteReceived:
+    """A re-INVITE inside the dialog (§14.2): answer by ``session.respond_reinvite()``."""
+
+    session: Session
+    request: Request
+
+
+@attrs.frozen(eq=False)
+class ByeReceived:
+    """The peer ended the session (§15.1.2); 200 has been sent. Also a BYE in an early dialog, or one before the ACK."""
+
+    session: Session
+    request: Request
+
+
+@attrs.frozen(eq=False)
+class ByeCompleted:
+    """Our BYE ended: with a response, or ``response`` is None after a timeout or transport error (§15.1.1)."""
+
+    session: Session
+    response: Response | None
+
+
+@attrs.frozen(eq=False)
+class SessionEnded:
+    """The session's last transaction is over; nothing of it is left in the agent. Exactly once for each session."""
+
+    session: Session
+
+
+@attrs.frozen(eq=False)
+class RequestReceived:
+    """A request that the core hands up undecided (methods of ``UaConfig.handed_up``): answer by ``agent.respond``."""
+
+    request: Request
+    source: Hop
+    transaction: object
+
+
+@attrs.frozen(eq=False)
+class ResponseReceived:
+    """A response, provisional or final, to a request of ``UserAgent.request``."""
+
+    client_request: ClientRequest
+    response: Response
+
+
+@attrs.frozen(eq=False)
+class RequestFailed:
+    """A request of ``UserAgent.request`` got no final response (Timer F, or the transport failed)."""
+
+    client_request: ClientRequest
+    cause: Literal["timeout", "transport"]
+
+
+Event = (
+    InviteReceived
+    | InviteCancelled
+    | AckReceived
+    | AckTimeout
+    | ProvisionalReceived
+    | AnswerReceived
+    | RefusalReceived
+    | InviteFailed
+    | ReinviteReceived
+    | ByeReceived
+    | ByeCompleted
+    | SessionEnded
+    | RequestReceived
+    | ResponseReceived
+    | RequestFailed
+)
