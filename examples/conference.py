@@ -1,13 +1,13 @@
 """A conference in a hundred lines: everybody who calls joins one room, hears a tone, and is recorded.
 
-A call-control program as an application developer would write it: it speaks REST and the WebSocket event stream (VSI) and
-knows nothing else of the server. Run the server (`vb serve`), then
+A call-control program as an application developer would write it: it speaks REST and the WebSocket event stream (VSI)
+and knows nothing else of the server. Run the server (`vb serve`), then
 
     python examples/conference.py --api http://127.0.0.1:8080 --room lobby --phones 3
 
-Each caller is answered by being put into the room. When all are there, a dial tone is played for a second and the recording
-starts: ``{"event": "ready"}`` is printed. A line on standard input (or --talk-seconds) ends the conference: the recording
-stops, and the callers are hung up one by one.
+Each caller is answered by being put into the room. When all are there, a dial tone is played for a second and the
+recording starts: ``{"event": "ready"}`` is printed. A line on standard input (or --talk-seconds) ends the conference:
+the recording stops, and the callers are hung up one by one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`vb demo`: a server, a call-control program and three phones, each a process of its own, and the proof that it worked.
+"""`vb demo`: a server, a call-control program and three phones, each a process of its own, and the proof that it works.
 
-The phones dial in over UDP and TCP, land in one room, hear a tone, speak one after the other while the room is recorded,
-and are hung up one by one. What each said and heard is then compared sample by sample (`vb.demo.proof`).
+The phones dial in over UDP and TCP, land in one room, hear a tone, speak one after the other while the room is
+recorded, and are hung up one by one. What each said and heard is then compared sample by sample (`vb.demo.proof`).
 """
 
 from __future__ import annotations
@@ -206,7 +206,6 @@ def result(name: str, done: dict[str, Any], out: Path) -> PhoneResult:
 
 async def run(out: Path, tell: Tell) -> Outcome:
     """`play` within a time limit. Raises DemoFailed."""
-    out.mkdir(parents=True, exist_ok=True)
     with trio.move_on_after(START_SECONDS + CALL_SECONDS) as scope:
         return await play(out, tell)
     assert scope.cancelled_caught

@@ -1,8 +1,8 @@
 """One phone of the demo, a process of its own: dials, speaks when told, and saves what it heard.
 
 It is steered by lines of JSON on standard input and answers by lines of JSON on standard output:
-``{"event": "answered"}`` after the call is up, then it waits for ``{"speak_at": <time.monotonic>}``, speaks, and after the
-other side has hung up writes ``{"event": "done", ...}`` with its measurements beside ``<out>.npz`` with the samples.
+``{"event": "answered"}`` after the call is up, then it waits for ``{"speak_at": <time.monotonic>}``, speaks, and after
+the other side has hung up writes ``{"event": "done", ...}`` with its measurements, and the samples to ``<out>.npz``.
 """
 
 from __future__ import annotations

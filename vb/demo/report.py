@@ -124,6 +124,7 @@ def main(out: Path) -> int:
         print(line, flush=True)
 
     try:
+        out.mkdir(parents=True, exist_ok=True)
         outcome = trio.run(demo.run, out, tell)
     except demo.DemoFailed as error:
         tell(f"demo failed: {error}")
