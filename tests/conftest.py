@@ -25,7 +25,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     clock = None if real else trio.testing.MockClock(autojump_threshold=0)
 
     async def main() -> None:
-        with trio.fail_after(60 if real else 1e7):
+        with trio.fail_after(150 if real else 1e7):
             await pyfuncitem.obj(**arguments)
 
     trio.run(main, clock=clock)

@@ -11,6 +11,7 @@ import numpy as np
 import trio
 
 from vb.demo import demo, waveform
+from vb.demo.processes import DemoFailed
 from vb.demo.proof import (
     ABSENT,
     HEARD,
@@ -126,7 +127,7 @@ def main(out: Path) -> int:
     try:
         out.mkdir(parents=True, exist_ok=True)
         outcome = trio.run(demo.run, out, tell)
-    except demo.DemoFailed as error:
+    except DemoFailed as error:
         tell(f"demo failed: {error}")
         return 1
     return 0 if show(outcome, out, tell) else 1

@@ -1,0 +1,41 @@
+"""Two pjsua2 phones through a room, one over UDP and one over TCP."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import trio
+
+from tests.interop.peers import assert_heard, assert_unheard, need_module, read_wav
+from tests.interop.server import put_into, serving
+from tests.interop.voices import write_noise
+from vb.demo.processes import free_ports
+
+PHONE = Path(__file__).with_name("pjsua_phone.py")
+SECONDS = 10
+
+
+async def test_two_phones_through_a_room(tmp_path: Path) -> None:
+    need_module("pjsua2")
+    async with serving(tmp_path) as app:
+        app.react = put_into("lounge")
+
+        async def phone(name: str, transport: str, seed: int) -> None:
+            (port,) = free_ports(1)
+            uri = f"sip:room@127.0.0.1:{app.sip_port};transport={transport.lower()}"
+            voice = write_noise(tmp_path / f"{name}.wav", seed)
+            command = [sys.executable, str(PHONE), uri, transport, str(port), str(voice)]
+            command += [str(tmp_path / f"{name}-heard.wav"), str(SECONDS)]
+            done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+            assert b"confirmed" in done.stdout, (done.stdout, done.stderr[-1000:])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(phone, "alice", "UDP", 1)
+            nursery.start_soon(phone, "bob", "TCP", 2)
+        await app.wait(lambda: len(app.of("leg.disconnected")) == 2, 10)
+        assert {event["cdr"]["reason"] for event in app.of("leg.disconnected")} == {"remote_bye"}
+    for name, other in (("alice", "bob"), ("bob", "alice")):
+        heard = read_wav(tmp_path / f"{name}-heard.wav")
+        assert_heard(read_wav(tmp_path / f"{other}.wav"), heard, seconds=5)
+        assert_unheard(read_wav(tmp_path / f"{name}.wav"), heard, seconds=5)
