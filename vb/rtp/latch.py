@@ -1,0 +1,108 @@
+"""Whose packets are believed, and where ours go: symmetric RTP with a lock against hijackers.
+
+Pure decisions; the media plane asks for the rows that do not come from the connected peer.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv6Address, ip_address
+from typing import Literal
+
+import attrs
+
+Address = tuple[str, int]
+Mode = Literal["lock", "sdp", "follow"]
+
+SAME_STREAM_S = 1.0
+"""Silence after which the same SSRC may come from another address (a NAT binding that moved)."""
+KNOWN_PLACE_S = 5.0
+"""Silence after which a source at the SDP or the signalling address takes over."""
+
+
+def plain_host(host: str) -> str:
+    """One spelling per address: IPv4-mapped IPv6 as IPv4, no scope, shortest form; names in lower case."""
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower()
+    if isinstance(address, IPv6Address) and address.ipv4_mapped:
+        address = address.ipv4_mapped
+    return str(address)
+
+
+def _unspecified(host: str) -> bool:
+    return host in ("", "0.0.0.0", "::")  # noqa: S104  (RFC 3264 §8.4: on hold the old way)
+
+
+@attrs.define
+class Latch:
+    """One leg's remote side.
+
+    ``lock``: the first source whose host is that of the SDP or of the signalling; afterwards only that source, except
+    that the same SSRC may move after 1 s of silence, and a source at the SDP or signalling host may take over after
+    5 s. ``sdp``: packets are accepted by the same rules, ours always go where the SDP says. ``follow``: any source,
+    always the newest.
+    """
+
+    mode: Mode = "lock"
+    source: Address | None = None
+    """Whose packets are accepted; None before the first."""
+    ssrc: int | None = None
+    last_heard: float = 0.0
+    refused: int = 0
+    """Packets of strangers."""
+    _sdp: Address | None = None
+    _signalling: str = ""
+
+    @property
+    def remote(self) -> Address | None:
+        """Where to send; None while nobody said and nobody came."""
+        if self.mode == "sdp" or self.source is None:
+            return self._sdp
+        return self.source
+
+    @property
+    def latched(self) -> bool:
+        return self.source is not None
+
+    def negotiate(self, sdp: Address | None, signalling: str = "") -> None:
+        """An offer/answer completed: the peer's SDP address and the host that its signalling comes from.
+
+        The first call, or one that moves the SDP address (a re-INVITE), forgets the source: the next in keeping with
+        the new addresses is taken. One that changes nothing keeps it (hold, codec change, session refresh). An
+        unspecified address (RFC 3264 §8.4) is no new address.
+        """
+        self._signalling = plain_host(signalling) if signalling else self._signalling
+        if sdp is None or _unspecified(plain_host(sdp[0])):
+            return
+        target = (plain_host(sdp[0]), sdp[1])
+        if target != self._sdp:
+            self._sdp, self.source, self.ssrc = target, None, None
+
+    def receive(self, source: tuple[object, ...], ssrc: int, now: float) -> bool:
+        """Whether the packet is to be heard. ``source`` is a socket address (host, port, ...), ``now`` in seconds."""
+        place = (plain_host(str(source[0])), int(str(source[1])))
+        if place != self.source and not self._may_move(place, ssrc, now):
+            self.refused += 1
+            return False
+        self.source, self.ssrc, self.last_heard = place, ssrc, now
+        return True
+
+    def heard(self, now: float) -> None:
+        """The latched source was heard: the fast path says so without a call of ``receive`` per packet."""
+        self.last_heard = now
+
+    def _may_move(self, place: Address, ssrc: int, now: float) -> bool:
+        if self.mode == "follow":
+            return True
+        if self.source is None:
+            return self._in_keeping(place)
+        silence = now - self.last_heard
+        if ssrc == self.ssrc and silence >= SAME_STREAM_S:
+            return True
+        return silence >= KNOWN_PLACE_S and self._in_keeping(place)
+
+    def _in_keeping(self, place: Address) -> bool:
+        """Hosts are compared, not ports: a NAT may have changed those."""
+        host = place[0]
+        return host == self._signalling or (self._sdp is not None and host == self._sdp[0])
