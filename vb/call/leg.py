@@ -80,6 +80,7 @@ class Leg(abc.ABC):
         self._life = Life()
         self._deadlines = Deadlines()
         self._settled = trio.Event()
+        self._has_port = trio.Event()
         self._ended = trio.Event()
         self._quality: dict[str, Any] | None = None
 
@@ -205,6 +206,11 @@ class Leg(abc.ABC):
         self.port = port
         port.muted = self.muted
         port.deaf = self.deaf
+        self._has_port.set()
+
+    async def wait_port(self) -> None:
+        """Return when the leg has got a media port; a leg that ends without one is for the caller to cancel."""
+        await self._has_port.wait()
 
     def mark_connected(self, data: Mapping[str, Any] | None = None) -> None:
         """The call is up: state, ``leg.connected`` (once), and the clock of ``max_duration``."""
