@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from tests.interop.peers import need
 from vb.demo.signals import RATE, speech
 
-TEXT = """The quick brown fox jumps over the lazy dog, and every packet of this sentence is meant to arrive. Pack my box with
-five dozen liquor jugs. How vexingly quick daft zebras jump over the fence while the operator listens to the call."""
+TEXT = """The quick brown fox jumps over the lazy dog, and every packet of this sentence is meant to arrive.
+Pack my box with five dozen liquor jugs. How vexingly quick daft zebras jump while the operator listens to the call."""
 
 
 def write_speech(path: Path) -> Path:
