@@ -2,10 +2,10 @@
 
     python bench/bench_calls.py [RATE ...]
 
-For each rate (calls/s): SIPp's `uac` scenario (INVITE, 180?, 200, ACK, BYE) for ten seconds; the application answers each
-`leg.ringing` over VSI. Prints failed calls, retransmissions, and the server's CPU per call read from /proc. The floor, in
-the same run, is the cost of a bare loop that answers the same SIP messages with fixed bytes (`floor`): what the kernel and
-Python's socket calls alone take. A last run under cProfile says where the time goes, by package.
+For each rate (calls/s): SIPp's `uac` scenario (INVITE, 200, ACK, BYE) for ten seconds; the application answers each
+`leg.ringing` over VSI. Prints failed calls, retransmissions, and the server's CPU per call read from /proc. The floor,
+in the same run, is a bare loop that answers the same SIP messages with fixed bytes: what the kernel and Python's socket
+calls alone take. A last run under cProfile says where the time goes, by package.
 """
 
 from __future__ import annotations
