@@ -1,0 +1,109 @@
+"""Logs: one JSON object per line on standard error, secrets hidden, so that the lines of one call read as its story.
+
+Everything logs by ``logging.getLogger("vb.<package>")`` with ``extra={"leg_id": …}``; this module only renders.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import Any, Final, TextIO
+
+import msgspec
+import structlog
+from structlog.typing import EventDict
+
+LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+HIDDEN: Final = "***"
+
+_SECRET_KEY: Final = re.compile(r"password|secret|token|api_?key|authorization|credential|ha1|digits?$", re.IGNORECASE)
+_PATTERNS: Final = (
+    # SIP and HTTP credentials: the scheme stays, what follows goes
+    (re.compile(r"(?im)^((?:Proxy-)?Authorization[ \t]*:[ \t]*\w+)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*"), rf"\1 {HIDDEN}"),
+    (re.compile(r"(?im)^((?:X-API-Key|X-Webhook-Secret|Cookie)[ \t]*:)[^\r\n]*"), rf"\1 {HIDDEN}"),
+    # SDES keys in SDP (RFC 4568 §6.1)
+    (re.compile(r"(?i)(inline:)[A-Za-z0-9+/=]+"), rf"\1{HIDDEN}"),
+    # user information and keys in URLs
+    (re.compile(r"(?<=://)[^/@\s\"]*@"), f"{HIDDEN}@"),
+    (re.compile(r"(?i)([?&](?:access_token|token|api_?key|key|secret|password)=)[^&\s\"]+"), rf"\1{HIDDEN}"),
+)
+
+
+class Redactor:
+    """Hides secrets: values of telling keys, credentials inside texts, and the very values that were configured."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        # A secret of a few characters would blank out half of every line.
+        known = sorted({secret for secret in secrets if len(secret) >= 6}, key=len, reverse=True)
+        self._known = re.compile("|".join(map(re.escape, known))) if known else None
+
+    def __call__(self, logger: Any, method: str, event: EventDict) -> EventDict:
+        for key, value in event.items():
+            event[key] = HIDDEN if value and _SECRET_KEY.search(key) else self._value(value)
+        return event
+
+    def text(self, text: str) -> str:
+        """The text with everything secret in it replaced."""
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return self._known.sub(HIDDEN, text) if self._known is not None else text
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {
+                key: HIDDEN if item and _SECRET_KEY.search(str(key)) else self._value(item)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self._value(item) for item in value]
+        return value
+
+
+def set_up(level: str, *, secrets: Iterable[str] = (), instance_id: str = "", stream: TextIO | None = None) -> None:
+    """Send every log record to ``stream`` (standard error) as JSON. ``level``: debug, info, warn or error."""
+    redact = Redactor(secrets)
+
+    def name_instance(logger: Any, method: str, event: EventDict) -> EventDict:
+        if instance_id:
+            event.setdefault("instance_id", instance_id)
+        return event
+
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[
+            structlog.stdlib.add_log_level,
+            structlog.stdlib.add_logger_name,
+            structlog.stdlib.ExtraAdder(),
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+            name_instance,
+        ],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _no_empty,
+            redact,
+            structlog.processors.JSONRenderer(serializer=_to_json),
+        ],
+    )
+    handler = logging.StreamHandler(stream if stream is not None else sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    for old in root.handlers[:]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(LEVELS[level])
+    for noisy in ("httpx", "httpcore", "hypercorn.access", "trio-websocket"):
+        logging.getLogger(noisy).setLevel(max(LEVELS[level], logging.WARNING))
+
+
+def _no_empty(logger: Any, method: str, event: EventDict) -> EventDict:
+    """Fields without a value say nothing."""
+    return {key: value for key, value in event.items() if value not in (None, "")}
+
+
+def _to_json(event: MutableMapping[str, Any], **options: Any) -> str:
+    first = {key: event.pop(key) for key in ("time", "level", "event", "leg_id") if key in event}
+    return msgspec.json.encode({**first, **event}, enc_hook=str).decode()
