@@ -105,6 +105,11 @@ class PhoneCall:
         return self.ended_by
 
     @property
+    def answered(self) -> bool:
+        """Whether the call came about (also after its end)."""
+        return self._answered.is_set() and self._refusal is None
+
+    @property
     def ended(self) -> bool:
         return self._ended.is_set()
 
