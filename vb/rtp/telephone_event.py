@@ -143,19 +143,18 @@ class DtmfReceiver:
 
 @attrs.frozen
 class EventFrame:
-    """What goes out in one tick instead of audio: ``count`` packets alike but for their sequence numbers."""
+    """The packet that goes out in one tick instead of audio; sequence and SSRC are those of the audio (§2.6.1)."""
 
     payload: bytes
     timestamp: int
     marker: bool
-    count: int = 1
 
 
 class DtmfSender:
     """A queue of digits, one frame per 20 ms tick while there are any.
 
     Each digit: four updates 20 ms apart with growing duration, the first with the marker bit, then three end packets
-    that repeat the last duration, at once (RFC 4733 §2.5.1.4), then ``pause_ms`` of the audio stream.
+    that repeat the last duration at the same interval (RFC 4733 §2.5.1.4), then ``pause_ms`` of the audio stream.
     """
 
     def __init__(self, clock_rate: int = 8000, *, pause_ms: int = 60) -> None:
@@ -188,11 +187,10 @@ class DtmfSender:
         end = self._tick > UPDATES
         duration = min(self._tick, UPDATES) * self._step
         payload = _PAYLOAD.pack(self._event, VOLUME | (_END if end else 0), duration)
-        if not end:
-            return EventFrame(payload, self._timestamp, self._tick == 1)
-        self._event = None
-        self._paused = self._pause_ticks
-        return EventFrame(payload, self._timestamp, marker=False, count=END_PACKETS)
+        if self._tick == UPDATES + END_PACKETS:
+            self._event = None
+            self._paused = self._pause_ticks
+        return EventFrame(payload, self._timestamp, self._tick == 1)
 
     def _start(self, timestamp: int) -> bool:
         if self._paused > 0:
