@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from vb.sip.errors import RemoteError, bad_request
+from vb.sip.errors import bad_request
 from vb.sip.grammar import (
     HOST_NAME,
     IPV6_REFERENCE,
@@ -24,6 +24,7 @@ from vb.sip.grammar import (
     parse_params,
     quote,
     quoted_end,
+    read_params,
     unquote,
 )
 from vb.sip.uri import Uri, parse_uri
@@ -215,19 +216,16 @@ def parse_via(text: str) -> Via:
 
 
 def parse_sent_by(text: str) -> Via:
-    """The Via of a malformed request: what a response needs. Parameters that cannot be read are left out.
+    """The first Via of a line in a malformed request: what a response needs. What cannot be read is left out.
 
     Raises RemoteError 400 when there is no sent-by either.
     """
-    match = _VIA(text.strip(" \t"))
+    match = _VIA(text)
     if match is None:
         raise bad_request("unreadable Via")
     name, version, transport, host, port = match.groups()
     number = None if port is None else parse_number(port, 65535, "Via port")
-    try:
-        params = parse_params(text.strip(" \t"), match.end())
-    except RemoteError:
-        params = ()
+    params, _ = read_params(text, match.end())
     return Via(transport.upper(), parse_host(host), number, params, f"{name.upper()}/{version}")
 
 

@@ -91,17 +91,21 @@ def parse_params(text: str, start: int = 0) -> Params:
 
     Values stay as they were written, quotes included; `unquote` gives their meaning. Raises RemoteError 400.
     """
+    params, end = read_params(text, start)
+    if text[end:].strip(" \t"):
+        raise bad_request("unreadable parameters")
+    return params
+
+
+def read_params(text: str, start: int) -> tuple[Params, int]:
+    """The parameters from ``start`` on as far as they can be read, and where that is."""
     params: list[tuple[str, str | None]] = []
-    end = len(text)
-    while start < end:
-        match = _PARAM(text, start)
-        if match is None:
-            if text[start:].strip(" \t"):
-                raise bad_request("unreadable parameters")
-            break
+    match = _PARAM(text, start)
+    while match is not None:
         params.append((match[1], match[2]))
         start = match.end()
-    return tuple(params)
+        match = _PARAM(text, start)
+    return tuple(params), start
 
 
 def format_params(params: Params) -> str:

@@ -28,7 +28,7 @@ def salvage(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Request | None:
     head = data.partition(b"\r\n\r\n")[0].removesuffix(b"\r\n")
     lines = unfold(head.decode("utf-8", "surrogateescape").split("\r\n")[: limits.headers + 1])
     method, _, rest = lines[0].partition(" ")
-    if not is_token(method) or method.upper().startswith("SIP/"):
+    if not is_token(method):  # nor is that "SIP/2.0": responses are not answered
         return None
     items: list[Item] = []
     seen: set[str] = set()

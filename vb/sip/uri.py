@@ -37,7 +37,6 @@ _ABSOLUTE_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):((?:[!#-$&-;=?-Z_a-z~\[\
 _ESCAPE = re.compile(_ESCAPED)
 
 _SAFE_USER = "-_.!~*'()&=+$,;?/"
-_SAFE_PWD = "-_.!~*'()&=+$,"
 _SAFE_PARAM = "-_.!~*'()[]/:&+$"
 _SAFE_HEADER = "-_.!~*'()[]/?:+$"
 _CACHED_LENGTH = 256
@@ -149,7 +148,7 @@ def _format(uri: Uri) -> str:
     if uri.user is not None:
         parts.append(_escape(uri.user, _SAFE_USER))
         if uri.password is not None:
-            parts += (":", _escape(uri.password, _SAFE_PWD))
+            parts += (":", _escape(uri.password, _SAFE_USER))
         parts.append("@")
     parts.append(format_host(uri.host))
     if uri.port is not None:
