@@ -145,11 +145,15 @@ class SessionEnded:
 
 @attrs.frozen(eq=False)
 class RequestReceived:
-    """A request that the core hands up undecided (methods of ``UaConfig.handed_up``): answer by ``agent.respond``."""
+    """A request that the core hands up undecided (methods of ``UaConfig.handed_up``): answer by ``agent.respond``.
+
+    ``session`` is that of its dialog, None outside.
+    """
 
     request: Request
     source: Hop
     transaction: object
+    session: Session | None = None
 
 
 @attrs.frozen(eq=False)

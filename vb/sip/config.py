@@ -1,0 +1,62 @@
+"""What a user agent is told once: identity, methods, timers, limits; and what it counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import attrs
+
+from vb.sip.effects import Hop
+from vb.sip.limits import DEFAULT_LIMITS, Limits
+from vb.sip.timers import DEFAULT_TIMERS, TimerValues
+from vb.sip.uri import Uri
+
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "UPDATE", "REFER", "NOTIFY", "OPTIONS", "REGISTER")
+
+
+@attrs.frozen(kw_only=True)
+class UaConfig:
+    """Settings of a `UserAgent`.
+
+    ``contact`` gives our Contact for a peer that is reached by a hop, ``sent_by`` host and port for the Via.
+    ``allow`` are the methods that are not answered 405; those in ``handed_up`` come up as `RequestReceived` and
+    are answered by ``UserAgent.respond``. ``supported`` are option tags, ``accept`` media types of bodies.
+    ``use_source_socket`` sends responses and requests inside dialogs to where packets came from.
+    ``max_sessions`` and ``max_transactions`` bound what peers may start, 0 is no bound; beyond them: 503 with a
+    Retry-After of ``retry_after`` seconds.
+    """
+
+    contact: Callable[[Hop], Uri]
+    sent_by: Callable[[Hop], tuple[str, int]]
+    user_agent: str = "voiceblender"
+    allow: tuple[str, ...] = ALLOW
+    handed_up: frozenset[str] = frozenset()
+    supported: tuple[str, ...] = ()
+    accept: tuple[str, ...] = ("application/sdp",)
+    timers: TimerValues = DEFAULT_TIMERS
+    limits: Limits = DEFAULT_LIMITS
+    use_source_socket: bool = False
+    auto_trying: bool = True
+    max_sessions: int = 0
+    max_transactions: int = 0
+    retry_after: int = 5
+
+
+@attrs.frozen
+class UaStatistics:
+    """Counts of one moment; the first six fall back to 0 when nothing goes on, the others only rise.
+
+    ``sessions`` counts until `SessionEnded`, ``dropped`` is by cause: ``malformed``, ``unroutable``, ``response``
+    (no transaction), ``ack`` (no transaction or dialog), ``overload``.
+    """
+
+    invite_clients: int
+    invite_servers: int
+    non_invite_clients: int
+    non_invite_servers: int
+    dialogs: int
+    sessions: int
+    received: int
+    sent: int
+    retransmitted: int
+    dropped: Mapping[str, int]

@@ -1,0 +1,181 @@
+"""What the usages of one user agent share: configuration, randomness, transactions, dialogs, how we write messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from random import Random
+from typing import TYPE_CHECKING
+
+from vb.sip.config import UaConfig
+from vb.sip.dialog import Dialog, DialogId
+from vb.sip.effects import Event, Hop, Send
+from vb.sip.fields import NameAddr
+from vb.sip.headers import Headers
+from vb.sip.message import Request, Response, make_response
+from vb.sip.routing import hop_of, route_request
+from vb.sip.transactions import COOKIE, ServerTransaction, TransactionLayer
+from vb.sip.uri import Uri
+
+if TYPE_CHECKING:
+    from vb.sip.session import Session
+
+Lines = Iterable[tuple[str, str]]
+
+_VIA_TRANSPORT = "SIP/2.0/"
+
+
+def host_port(host: str, port: int) -> str:
+    """A sent-by; IPv6 gets its brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+class Core:
+    """The common ground of a user agent. Nothing here decides anything."""
+
+    def __init__(self, config: UaConfig, rng: Random) -> None:
+        self.config = config
+        self.rng = rng
+        self.layer = TransactionLayer(config.timers, use_source_socket=config.use_source_socket)
+        self.events: list[Event] = []
+        self.dialogs: dict[DialogId, Session] = {}
+        self.sessions = 0
+        self.active = 0
+        self.dropped: Counter[str] = Counter()
+        self.source: Hop | None = None
+        self._identity = [("Allow", ", ".join(config.allow)), ("Server", config.user_agent)]
+        if config.supported:
+            self._identity.insert(1, ("Supported", ", ".join(config.supported)))
+
+    # Randomness.
+
+    def new_tag(self) -> str:
+        return f"{self.rng.getrandbits(64):016x}"
+
+    def new_call_id(self) -> str:
+        return f"{self.rng.getrandbits(128):032x}"
+
+    def new_branch(self) -> str:
+        return f"{COOKIE}{self.rng.getrandbits(80):020x}"
+
+    # Responses.
+
+    def contact(self, hop: Hop) -> tuple[str, str]:
+        return "Contact", f"<{self.config.contact(hop)}>"
+
+    def response(
+        self,
+        request: Request,
+        status: int,
+        reason: str | None = None,
+        *,
+        to_tag: str | None = None,
+        headers: Lines = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> Response:
+        """A response with our identity (§8.2.6). A 100 has none, and no tag."""
+        if status == 100:
+            return make_response(request, status, reason)
+        if to_tag is None and not request.to.tag:
+            to_tag = self.new_tag()
+        lines = [*headers, *self._identity]
+        return make_response(
+            request, status, reason, to_tag=to_tag, headers=lines, body=body, content_type=content_type
+        )
+
+    def respond(
+        self,
+        transaction: ServerTransaction,
+        now: float,
+        status: int,
+        reason: str | None = None,
+        *,
+        to_tag: str | None = None,
+        headers: Lines = (),
+    ) -> None:
+        """Answer without a body."""
+        response = self.response(transaction.request, status, reason, to_tag=to_tag, headers=headers)
+        self.layer.respond(transaction, response, now)
+
+    # Requests.
+
+    def new_request(
+        self,
+        method: str,
+        uri: Uri,
+        hop: Hop,
+        *,
+        from_: str,
+        to: str,
+        call_id: str,
+        sequence: int,
+        routes: Sequence[str] = (),
+        headers: Lines = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+        branch: str | None = None,
+    ) -> Request:
+        """A request with the fields of §8.1.1; what the caller's headers name themselves is not added twice."""
+        lines: list[tuple[str, str]] = [
+            ("Via", f"{_VIA_TRANSPORT}{hop.transport} {self._sent_by(hop)};branch={branch or self.new_branch()};rport"),
+            ("Max-Forwards", "70"),
+            ("From", from_),
+            ("To", to),
+            ("Call-ID", call_id),
+            ("CSeq", f"{sequence} {method}"),
+        ]
+        lines += [("Route", route) for route in routes]
+        given = list(headers)
+        named = {name.lower() for name, _ in given}
+        if method not in ("CANCEL", "ACK", "BYE"):
+            if "contact" not in named:
+                lines.append(self.contact(hop))
+            lines += [line for line in self._identity[:-1] if line[0].lower() not in named]
+        if "user-agent" not in named:
+            lines.append(("User-Agent", self.config.user_agent))
+        lines += given
+        if body and content_type and "content-type" not in named:
+            lines.append(("Content-Type", content_type))
+        return Request(method, uri, Headers(lines), body)
+
+    def dialog_request(
+        self,
+        dialog: Dialog,
+        method: str,
+        hop: Hop,
+        *,
+        sequence: int | None = None,
+        headers: Lines = (),
+        body: bytes = b"",
+        content_type: str | None = None,
+    ) -> tuple[Request, Hop]:
+        """A request inside a dialog and its next hop (§12.2.1.1). ``hop`` is the flow we have with the peer."""
+        uri, routes, next_uri = route_request(dialog.target, dialog.routes)
+        to_hop = hop if self.config.use_source_socket else hop_of(next_uri, hop)
+        request = self.new_request(
+            method,
+            uri,
+            to_hop,
+            from_=dialog.local,
+            to=dialog.remote,
+            call_id=dialog.call_id,
+            sequence=dialog.next_sequence() if sequence is None else sequence,
+            routes=routes,
+            headers=headers,
+            body=body,
+            content_type=content_type,
+        )
+        return request, to_hop
+
+    def send(self, request: Request, hop: Hop) -> None:
+        """Send outside any transaction: the ACK of a 2xx (§13.2.2.4)."""
+        self.layer.sends.append(Send(request.to_bytes(), hop))
+
+    def _sent_by(self, hop: Hop) -> str:
+        return host_port(*self.config.sent_by(hop))
+
+
+def tagged(address: NameAddr, tag: str) -> str:
+    """A From value with our tag."""
+    return str(address) if address.tag else f"{address};tag={tag}"

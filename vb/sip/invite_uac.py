@@ -1,0 +1,224 @@
+"""The INVITE usage of the calling side: RFC 3261 §13.2, CANCEL (§9.1), and 2xx of forked INVITEs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from vb.sip.core import Core, Lines
+from vb.sip.dialog import Dialog
+from vb.sip.effects import (
+    AnswerReceived,
+    Hop,
+    InviteFailed,
+    ProvisionalReceived,
+    RefusalReceived,
+    Send,
+)
+from vb.sip.errors import LocalError
+from vb.sip.headers import Headers
+from vb.sip.message import Request
+from vb.sip.session import Session, SessionState
+from vb.sip.timers import UsageTimer
+from vb.sip.transaction import Cause, Transaction
+
+if TYPE_CHECKING:
+    from vb.sip.message import Response
+    from vb.sip.transactions import ClientTransaction
+
+_MAX_DIALOGS = 16
+"""How many early dialogs, or forked answers, of one INVITE are kept: a peer chooses their number."""
+
+
+class InviteClientSession(Session):
+    """An INVITE of ours. `ack` its `AnswerReceived` at once; `cancel` before that, `bye` after."""
+
+    __slots__ = ("_acks", "_cancel_headers", "_cancel_sent", "_early", "_invite", "_routes")
+
+    def __init__(self, core: Core, request: Request, hop: Hop, local_tag: str, routes: Sequence[str]) -> None:
+        super().__init__(core, request, hop, local_tag, SessionState.CALLING)
+        self._invite: ClientTransaction | None = None
+        self._routes = tuple(routes)
+        self._early: dict[str, Dialog] = {}
+        self._acks: dict[str, Send | None] = {}  # by remote tag; None while the caller has not acknowledged
+        self._cancel_headers: tuple[tuple[str, str], ...] | None = None
+        self._cancel_sent = False
+
+    def start(self, now: float) -> None:
+        """Called once by the agent."""
+        self._invite = self._core.layer.start_invite(self.request, self.hop, self, now, self._refusal_ack)
+
+    # Verbs.
+
+    def cancel(self, now: float, headers: Lines = ()) -> None:
+        """Give up the call before its answer (§9.1). Idempotent; without effect after a final response.
+
+        CANCEL goes out with the first 1xx. `RefusalReceived` (487), `InviteFailed`, or, when a 2xx crosses, an ACK
+        and a BYE with its `ByeCompleted` follow.
+        """
+        if self._cancel_headers is not None or self.state not in (SessionState.CALLING, SessionState.EARLY):
+            return
+        self._cancel_headers = tuple(headers)
+        if self.state is SessionState.EARLY:
+            self._send_cancel(now)
+
+    def ack(self, now: float, body: bytes = b"", content_type: str = "application/sdp", headers: Lines = ()) -> None:
+        """Acknowledge the 2xx (§13.2.2.4). Repeated 2xx are acknowledged again by the agent.
+
+        Raises LocalError when there is no 2xx that waits for its ACK.
+        """
+        if self.state is not SessionState.ACCEPTED or self.dialog is None:
+            raise LocalError(f"ACK in state {self.state.value}")
+        self.state = SessionState.CONFIRMED
+        self._send_ack(self.dialog, body, content_type, headers)
+
+    def bye(self, now: float, headers: Lines = ()) -> None:
+        """End the session: CANCEL before the answer, else BYE, after an ACK that is still owed (§15)."""
+        if self.state in (SessionState.CALLING, SessionState.EARLY):
+            self.cancel(now, headers)
+            return
+        if self.state is SessionState.ACCEPTED and self._bye_headers is None:
+            self.ack(now)
+        super().bye(now, headers)
+
+    # From the transactions.
+
+    def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if transaction is not self._invite:
+            super().receive_response(transaction, response, now)
+        elif response.status < 200:
+            self._receive_provisional(response, now)
+        elif response.status < 300:
+            self._receive_success(response, now)
+        else:
+            self._finish(now)
+            self._core.events.append(RefusalReceived(self, response))
+
+    def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
+        if transaction is self._invite:
+            self._invite = None
+            if self.state in (SessionState.CALLING, SessionState.EARLY):
+                self._finish(now)
+                self._core.events.append(InviteFailed(self, "transport" if cause == "transport" else "timeout"))
+        super().transaction_ended(transaction, cause, now)
+
+    # Inside.
+
+    def _receive_provisional(self, response: Response, now: float) -> None:
+        if self.state is SessionState.CALLING:
+            self.state = SessionState.EARLY
+        if self._cancel_headers is not None:
+            if not self._cancel_sent:
+                self._send_cancel(now)  # §9.1: not before a provisional response
+            return
+        if response.status == 100:
+            return
+        tag = response.to.tag
+        if tag and tag not in self._early and len(self._early) < _MAX_DIALOGS:
+            self._early[tag] = dialog = Dialog.of_client(self.request, response, self.local_tag)
+            self._core.dialogs[dialog.id] = self
+            if self.dialog is None:
+                self.dialog = dialog
+        self._core.events.append(ProvisionalReceived(self, response))
+
+    def _receive_success(self, response: Response, now: float) -> None:
+        tag = response.to.tag or ""
+        if tag in self._acks:
+            ack = self._acks[tag]
+            if ack is not None:
+                self._core.layer.sends.append(ack)  # §13.2.2.4: the same ACK for every repeated 2xx
+                self._core.layer.retransmissions += 1
+        elif not self._acks:
+            self._receive_answer(tag, response, now)
+        elif len(self._acks) < _MAX_DIALOGS:
+            # §13.2.2.4: another branch of a fork has answered too; one call is enough.
+            dialog = Dialog.of_client(self.request, response, self.local_tag)
+            self._send_ack(dialog)
+            request, hop = self._core.dialog_request(dialog, "BYE", self.hop)
+            self._core.layer.start_request(request, hop, self, now)
+
+    def _receive_answer(self, tag: str, response: Response, now: float) -> None:
+        core = self._core
+        self._drop_dialogs()
+        self.timers.stop(UsageTimer.CANCEL_WAIT)
+        # The route set and target come from the 2xx, whatever the 1xx said (§13.2.2.4).
+        self.dialog = dialog = Dialog.of_client(self.request, response, self.local_tag)
+        dialog.early = False
+        early = self._early.pop(tag, None)
+        if early is not None:
+            dialog.local_sequence = max(dialog.local_sequence, early.local_sequence)
+            dialog.remote_sequence = early.remote_sequence
+        self._early.clear()
+        if core.config.use_source_socket and core.source is not None:
+            self.hop = core.source
+        core.dialogs[dialog.id] = self
+        self._acks[tag] = None
+        self.state = SessionState.ACCEPTED
+        if self._cancel_headers is None:
+            core.events.append(AnswerReceived(self, response))
+        else:
+            # The 2xx has crossed the CANCEL (§9.1): it is a call now, and it ends at once.
+            self.ack(now)
+            self._send_bye(now, self._cancel_headers)
+
+    def _send_ack(
+        self, dialog: Dialog, body: bytes = b"", content_type: str = "application/sdp", headers: Lines = ()
+    ) -> None:
+        request, hop = self._core.dialog_request(
+            dialog,
+            "ACK",
+            self.hop,
+            sequence=self.request.cseq.number,  # §13.2.2.4: the number of the INVITE
+            headers=headers,
+            body=body,
+            content_type=content_type if body else None,
+        )
+        self._acks[dialog.remote_tag] = ack = Send(request.to_bytes(), hop)
+        self._core.layer.sends.append(ack)
+
+    def _send_cancel(self, now: float) -> None:
+        """§9.1: the INVITE's Request-URI, Via, From, To, Call-ID, Route and CSeq number."""
+        self._cancel_sent = True
+        request = self.request
+        cancel = self._core.new_request(
+            "CANCEL",
+            request.uri,
+            self.hop,
+            from_=request.headers.get("From") or "",
+            to=request.headers.get("To") or "",
+            call_id=self.call_id,
+            sequence=request.cseq.number,
+            routes=self._routes,
+            headers=self._cancel_headers or (),
+            branch=request.via.branch,
+        )
+        self._core.layer.start_request(cancel, self.hop, self, now)
+        if self.state is SessionState.EARLY:
+            self._start(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
+
+    def _refusal_ack(self, response: Response) -> bytes:
+        """The ACK of a 300-699: To of the response, all else of the INVITE (§17.1.1.3)."""
+        request = self.request
+        lines = [
+            ("Via", str(request.via)),
+            ("Max-Forwards", "70"),
+            ("From", request.headers.get("From") or ""),
+            ("To", response.headers.get("To") or ""),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{request.cseq.number} ACK"),
+        ]
+        lines += [("Route", route) for route in self._routes]
+        return Request("ACK", request.uri, Headers(lines), b"").to_bytes()
+
+    def _drop_dialogs(self) -> None:
+        for dialog in self._early.values():
+            self._core.dialogs.pop(dialog.id, None)
+        super()._drop_dialogs()
+
+    def _expired(self, timer: object, now: float) -> None:
+        if timer is UsageTimer.CANCEL_WAIT:
+            # §9.1: no final response in 64*T1 after the CANCEL: the INVITE counts as cancelled.
+            if self._invite is not None:
+                self._core.layer.abandon(self._invite, now)
+        else:
+            super()._expired(timer, now)

@@ -1,0 +1,105 @@
+"""Where messages go: responses by RFC 3261 §18.2 and RFC 3581, requests by the next hop of §8.1.2 and §12.2.1.1."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from vb.sip.effects import Hop, Transport
+from vb.sip.grammar import split_values
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vb.sip.fields import NameAddr, Via
+    from vb.sip.message import Request
+    from vb.sip.uri import Uri
+
+_TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
+
+
+def default_port(transport: Transport) -> int:
+    return 5061 if transport == "TLS" else 443 if transport == "WSS" else 80 if transport == "WS" else 5060
+
+
+def stamp_via(request: Request, source: Hop) -> None:
+    """Add ``received`` and fill ``rport`` in the top Via (§18.2.1, RFC 3581 §4): every response carries them."""
+    via = request.via
+    wants_port = any(name.lower() == "rport" for name, _ in via.params)
+    if via.host == source.host and not wants_port:
+        return
+    params: list[tuple[str, str | None]] = []
+    for name, value in via.params:
+        lower = name.lower()
+        if lower == "rport":
+            params.append((name, str(source.port)))
+        elif lower != "received":
+            params.append((name, value))
+    params.append(("received", source.host))
+    replace_top_via(request, attrs.evolve(via, params=tuple(params)))
+
+
+def replace_top_via(request: Request, via: Via) -> None:
+    """The first line may hold several values, separated by commas; only the first one changes."""
+    rest = split_values(request.headers.get("Via") or "")[1:]
+    request.headers.set_first("Via", ", ".join([str(via), *rest]))
+
+
+def response_hops(request: Request, source: Hop, *, use_source_socket: bool) -> tuple[Hop, Hop | None]:
+    """Where the responses go, and where they go when that connection is gone (§18.2.2).
+
+    ``received`` is the packet source by construction, so the source itself is used.
+    """
+    via = request.via
+    port = via.port or default_port(source.transport)
+    if source.reliable:
+        fallback = None if source.transport in ("WS", "WSS") else attrs.evolve(source, port=port, connection=0)
+        return source, fallback
+    if use_source_socket:
+        return source, None
+    for name, value in via.params:
+        lower = name.lower()
+        if lower == "maddr" and value:
+            return attrs.evolve(source, host=value.strip("[]"), port=port), None
+        if lower == "rport":
+            port = source.port
+    if port == source.port:
+        return source, None
+    return attrs.evolve(source, port=port), None
+
+
+def hop_of(uri: Uri, like: Hop | None = None) -> Hop:
+    """The next hop that a URI names. Without a transport parameter it is UDP, or TLS for sips (RFC 3263 §4.1).
+
+    ``like`` is the flow that we already have with the peer: its local address is kept for the same transport, its
+    connection when the address is the same too.
+    """
+    named = (uri.param("transport") or "").lower()
+    transport: Transport = _TRANSPORTS.get(named, "TLS" if uri.scheme == "sips" else "UDP")
+    if uri.scheme == "sips":
+        transport = {"TCP": "TLS", "WS": "WSS"}.get(transport, transport)  # type: ignore[assignment]
+    host = (uri.param("maddr") or uri.host).strip("[]")
+    port = uri.port or default_port(transport)
+    if like is None or like.transport != transport:
+        return Hop(transport, host, port)
+    if (host, port) == (like.host, like.port):
+        return like
+    return Hop(transport, host, port, 0, like.local)
+
+
+def is_loose(route: NameAddr) -> bool:
+    return route.uri.has_param("lr")
+
+
+def route_request(target: Uri, routes: Sequence[NameAddr]) -> tuple[Uri, list[str], Uri]:
+    """Request-URI, Route values and the URI of the next hop, by §12.2.1.1: loose routes, or a strict first one."""
+    if not routes:
+        return target, [], target
+    first = routes[0]
+    if is_loose(first):
+        return target, [str(route) for route in routes], first.uri
+    # A strict router: its URI is the Request-URI, without what §19.1.1 forbids there, and the target goes last.
+    params = tuple(p for p in first.uri.params if p[0].lower() != "method")
+    strict = attrs.evolve(first.uri, params=params, headers=())
+    return strict, [*(str(route) for route in routes[1:]), f"<{target}>"], first.uri

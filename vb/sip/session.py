@@ -1,0 +1,284 @@
+"""What both sides of an INVITE usage share: the end by BYE, 2xx until ACK, and requests inside the dialog."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from vb.sip.core import Core, Lines
+from vb.sip.dialog import Dialog
+from vb.sip.effects import (
+    AckReceived,
+    AckTimeout,
+    ByeCompleted,
+    ByeReceived,
+    Hop,
+    ReinviteReceived,
+    SessionEnded,
+)
+from vb.sip.errors import LocalError
+from vb.sip.invite_server import InviteServer
+from vb.sip.timers import TimerTable, UsageTimer
+from vb.sip.transaction import Cause, Transaction
+
+if TYPE_CHECKING:
+    from vb.sip.message import Request, Response
+    from vb.sip.transactions import ClientTransaction, ServerTransaction
+
+
+class SessionState(enum.Enum):
+    """CALLING: an INVITE of ours without any response. EARLY: no final response yet. ACCEPTED: a 2xx without its ACK.
+    CONFIRMED: both. TERMINATED: over for the caller, even while transactions still wait for retransmissions."""
+
+    CALLING = "calling"
+    EARLY = "early"
+    ACCEPTED = "accepted"
+    CONFIRMED = "confirmed"
+    TERMINATED = "terminated"
+
+    __hash__ = object.__hash__
+
+
+class Session:
+    """One INVITE and what grows out of it. ``hop`` is where the peer is, ``request`` the INVITE.
+
+    ``user_data`` belongs to whoever uses the agent.
+    """
+
+    __slots__ = (
+        "_bye",
+        "_bye_headers",
+        "_core",
+        "_ended",
+        "_interval",
+        "_open",
+        "_pending",
+        "_success",
+        "_success_transaction",
+        "call_id",
+        "dialog",
+        "hop",
+        "local_tag",
+        "request",
+        "state",
+        "timers",
+        "user_data",
+    )
+
+    def __init__(self, core: Core, request: Request, hop: Hop, local_tag: str, state: SessionState) -> None:
+        self._core = core
+        self.request = request
+        self.hop = hop
+        self.call_id = request.call_id
+        self.local_tag = local_tag
+        self.dialog: Dialog | None = None
+        self.state = state
+        self.timers = TimerTable()
+        self.user_data: object = None
+        self._open = 0
+        self._ended = False
+        self._bye: ClientTransaction | None = None
+        self._bye_headers: Lines | None = None
+        self._pending: ServerTransaction | None = None
+        self._success: Response | None = None
+        self._success_transaction: InviteServer | None = None
+        self._interval = 0.0
+        core.sessions += 1
+        core.active += 1
+
+    @property
+    def remote_tag(self) -> str | None:
+        return self.dialog.remote_tag if self.dialog else None
+
+    # Verbs.
+
+    def bye(self, now: float, headers: Lines = ()) -> None:
+        """End a confirmed session (RFC 3261 §15.1.1). Idempotent.
+
+        Before the ACK of our 2xx it is delayed until that comes or 64*T1 have passed (§15). Raises LocalError
+        for a received INVITE that has no final response yet: that is rejected instead.
+        """
+        if self.state is SessionState.TERMINATED or self._bye_headers is not None:
+            return
+        if self.dialog is None or self.state not in (SessionState.ACCEPTED, SessionState.CONFIRMED):
+            raise LocalError(f"BYE in state {self.state.value}")
+        if self._success is not None:
+            self._bye_headers = tuple(headers)
+        else:
+            self._send_bye(now, headers)
+
+    def respond_reinvite(
+        self,
+        now: float,
+        status: int,
+        body: bytes = b"",
+        headers: Lines = (),
+        *,
+        reason: str | None = None,
+        content_type: str = "application/sdp",
+    ) -> None:
+        """Answer the pending re-INVITE or UPDATE (§14.2, RFC 3311). Raises LocalError when none is pending.
+
+        A 2xx to a re-INVITE is repeated until its ACK, as that of the first INVITE.
+        """
+        transaction = self._pending
+        if transaction is None:
+            raise LocalError("no re-INVITE is pending")
+        lines = [*headers]
+        if status < 300:
+            lines.insert(0, self._core.contact(self.hop))
+        response = self._core.response(
+            transaction.request,
+            status,
+            reason,
+            headers=lines,
+            body=body,
+            content_type=content_type if body else None,
+        )
+        if status >= 200:
+            self._pending = None
+        if isinstance(transaction, InviteServer) and 200 <= status < 300:
+            self._send_success(transaction, response, now)
+        else:
+            self._core.layer.respond(transaction, response, now)
+
+    # From the agent: requests inside the dialog.
+
+    def receive_reinvite(self, transaction: ServerTransaction, now: float) -> None:
+        """A re-INVITE or an UPDATE with an offer. Sequence and content have been checked."""
+        core = self._core
+        if self._pending is not None:
+            # §14.2: one that comes before we answered the first: 500 with a random Retry-After of 0 to 10 s.
+            core.respond(transaction, now, 500, headers=[("Retry-After", str(core.rng.randrange(11)))])
+        elif self._success is not None or self.state is not SessionState.CONFIRMED:
+            core.respond(transaction, now, 491)  # §14.2: an INVITE of this dialog is still in progress
+        else:
+            assert self.dialog is not None
+            self.dialog.refresh_target(transaction.request)  # §12.2.2
+            if transaction.request.method == "INVITE" and core.config.auto_trying:
+                core.respond(transaction, now, 100)
+            self._pending = transaction
+            core.events.append(ReinviteReceived(self, transaction.request))
+
+    def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
+        """§15.1.2. One that crosses ours is answered, and told by `ByeCompleted` alone."""
+        self._core.respond(transaction, now, 200)
+        if self.state is SessionState.TERMINATED:
+            return
+        self._refuse_pending(now)
+        self._finish(now)
+        self._core.events.append(ByeReceived(self, transaction.request))
+        self.release()
+
+    def receive_cancel(self, invite: InviteServer, request: Request, now: float) -> None:
+        """A CANCEL of an INVITE of this session; its 200 has been sent (§9.2)."""
+        if invite is self._pending:
+            self._pending = None
+            self._core.respond(invite, now, 487)
+
+    def receive_ack(self, request: Request, now: float) -> None:
+        """The ACK of a 2xx (§13.3.1.4); a repeated one has nothing to do."""
+        if self._success is None or request.cseq.number != self._success.cseq.number:
+            return
+        reinvite = self._success_transaction is not None and bool(self._success_transaction.request.to.tag)
+        self._stop_success()
+        if self.state is SessionState.ACCEPTED:
+            self.state = SessionState.CONFIRMED
+        if self.state is not SessionState.TERMINATED:
+            self._core.events.append(AckReceived(self, request, reinvite))
+        if self._bye_headers is not None:
+            self._send_bye(now, self._bye_headers)
+
+    # From the transactions.
+
+    def transaction_started(self, transaction: Transaction) -> None:
+        """One more transaction has to end before the session has."""
+        self._open += 1
+
+    def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if transaction is self._bye and response.status >= 200:
+            self._bye_completed(response)
+
+    def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
+        self._open -= 1
+        if transaction is self._bye:
+            self._bye_completed(None)
+        self.release()
+
+    def handle_timers(self, now: float) -> None:
+        for timer in self.timers.take_expired(now):
+            self._expired(timer, now)
+
+    # For the two sides.
+
+    def _expired(self, timer: object, now: float) -> None:
+        if timer is UsageTimer.RETRANSMIT:
+            assert self._success is not None
+            assert self._success_transaction is not None
+            self._interval = min(2 * self._interval, self._core.config.timers.t2)
+            self._start(UsageTimer.RETRANSMIT, now + self._interval)
+            self._core.layer.respond(self._success_transaction, self._success, now)
+        elif timer is UsageTimer.ACK_WAIT:
+            self._stop_success()
+            self._core.events.append(AckTimeout(self))
+            self._send_bye(now, self._bye_headers or ())
+
+    def _send_success(self, transaction: InviteServer, response: Response, now: float) -> None:
+        """A 2xx, repeated on every transport until its ACK: T1 doubling to T2, 64*T1 at most (§13.3.1.4)."""
+        values = self._core.config.timers
+        self._success, self._success_transaction = response, transaction
+        self._interval = values.t1
+        # Before the transaction's own Timer L of the same length, so that the end of the wait comes first.
+        self._start(UsageTimer.ACK_WAIT, now + values.give_up)
+        self._start(UsageTimer.RETRANSMIT, now + self._interval)
+        self._core.layer.respond(transaction, response, now)
+
+    def _stop_success(self) -> None:
+        self._success = self._success_transaction = None
+        self.timers.stop(UsageTimer.RETRANSMIT, UsageTimer.ACK_WAIT)
+
+    def _send_bye(self, now: float, headers: Lines) -> None:
+        assert self.dialog is not None
+        self._refuse_pending(now)
+        request, hop = self._core.dialog_request(self.dialog, "BYE", self.hop, headers=headers)
+        dialog = self.dialog
+        self._finish(now)
+        self._core.dialogs[dialog.id] = self  # a BYE that crosses ours still finds its dialog
+        self._bye_headers = ()
+        self._bye = self._core.layer.start_request(request, hop, self, now)
+
+    def _bye_completed(self, response: Response | None) -> None:
+        self._bye = None
+        self._drop_dialogs()
+        self._core.events.append(ByeCompleted(self, response))
+
+    def _refuse_pending(self, now: float) -> None:
+        """§15.1.2: requests that are still unanswered when the session ends get 487."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._core.respond(pending, now, 487)
+
+    def _finish(self, now: float) -> None:
+        """Over for the caller: nothing of ours is repeated any more, the dialog is forgotten."""
+        self._stop_success()
+        self.timers.clear()
+        if self.state is not SessionState.TERMINATED:
+            self.state = SessionState.TERMINATED
+            self._core.active -= 1
+        self._drop_dialogs()
+
+    def _drop_dialogs(self) -> None:
+        if self.dialog is not None:
+            self._core.dialogs.pop(self.dialog.id, None)
+
+    def _start(self, timer: UsageTimer, at: float) -> None:
+        self.timers.start(timer, at)
+        self._core.layer.deadlines.update(self)
+
+    def release(self) -> None:
+        """Tell the end once, when no transaction is left."""
+        if self.state is SessionState.TERMINATED and not self._open and not self._ended:
+            self._ended = True
+            self._core.layer.deadlines.discard(self)
+            self._core.sessions -= 1
+            self._core.events.append(SessionEnded(self))

@@ -1,0 +1,91 @@
+"""What a UAS looks at before anything else: RFC 3261 §8.2.1 to §8.2.3, in that order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from vb.sip.errors import RemoteError
+
+if TYPE_CHECKING:
+    from vb.sip.config import UaConfig
+    from vb.sip.message import Request
+
+_SCHEMES = ("sip", "sips")
+_WITH_BODY = ("INVITE", "UPDATE")
+"""Whose bodies the agent's user must understand. A BYE with a strange body still ends the call."""
+
+
+@attrs.frozen
+class Refusal:
+    """A final response that needs no decision."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    reason: str | None = None
+
+
+def check_method(request: Request, config: UaConfig) -> Refusal | None:
+    """§8.2.1. The Allow of the 405 is in every response of ours."""
+    if request.method in config.allow or request.method in config.handed_up:
+        return None
+    return Refusal(405)
+
+
+def check_headers(request: Request, config: UaConfig) -> Refusal | None:
+    """§8.2.2: Request-URI scheme and Require; then the content, §8.2.3. Raises RemoteError for what cannot be read."""
+    if request.uri.scheme not in _SCHEMES:
+        return Refusal(416)
+    if request.method == "REGISTER" and request.to.uri.scheme not in _SCHEMES:
+        return Refusal(400, reason="To is no SIP URI")  # §10.2
+    if request.method == "REFER" and not _has_one(request, "Refer-To"):
+        return Refusal(400, reason="No Refer-To")  # RFC 3515 §2.4.2
+    unknown = [tag for tag in request.require if tag not in config.supported]
+    if unknown:
+        return Refusal(420, (("Unsupported", ", ".join(unknown)),))  # §8.2.2.3
+    request.max_forwards  # noqa: B018  reading is checking (§20.22)
+    request.record_routes  # noqa: B018
+    request.contacts  # noqa: B018
+    if request.method in _WITH_BODY:
+        return _check_body(request, config)
+    return None
+
+
+def _check_body(request: Request, config: UaConfig) -> Refusal | None:
+    if request.body:
+        encoding = (request.headers.get("Content-Encoding") or "identity").lower()
+        if encoding != "identity":
+            return Refusal(415, (("Accept", ", ".join(config.accept)), ("Accept-Encoding", "identity")))
+        if request.content_type is None:
+            return Refusal(400, reason="No Content-Type")  # §20.15
+        if request.content_type not in config.accept and not _is_optional(request):
+            return Refusal(415, (("Accept", ", ".join(config.accept)),))
+    accept = request.headers.values("Accept")
+    if accept and not any(_matches(value, ours) for value in accept for ours in config.accept):
+        # §8.2.3 note, §21.4.7: whatever we answered, the peer could not read it.
+        return Refusal(406, (("Warning", '399 voiceblender "No acceptable body type"'),))
+    return None
+
+
+def _is_optional(request: Request) -> bool:
+    """§20.11: ``handling=optional`` lets a UAS ignore the body."""
+    disposition = request.headers.get("Content-Disposition") or ""
+    return "handling=optional" in disposition.replace(" ", "").lower()
+
+
+def _matches(accept: str, ours: str) -> bool:
+    wanted = accept.partition(";")[0].strip().lower()
+    if wanted in ("*/*", "*"):
+        return True
+    if wanted.endswith("/*"):
+        return ours.startswith(wanted[:-1])
+    return wanted == ours
+
+
+def _has_one(request: Request, name: str) -> bool:
+    return len(request.headers.get_all(name)) == 1
+
+
+def refusal_of(error: RemoteError) -> Refusal:
+    return Refusal(error.status, reason=error.reason)
