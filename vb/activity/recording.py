@@ -1,0 +1,221 @@
+"""Recordings of legs and rooms: start, stop, pause, resume, and their events."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+import trio
+
+from vb.activity.lane import Lane
+from vb.activity.recorder import Recorder
+from vb.activity.recording_file import RecordingFile, RecordingFolder
+from vb.call.errors import Conflict, Invalid, NotFound
+from vb.call.events import EventBus
+from vb.call.leg import Leg
+from vb.room.room import Room
+from vb.room.rooms import Rooms
+
+log = logging.getLogger("vb.activity")
+
+FINISH_SECONDS = 5.0
+"""How long the end of a leg waits for its recording to be on the disk."""
+WRITERS = 8
+"""Threads that write recordings; a slow disk delays other recordings, and nothing else."""
+
+Key = tuple[Literal["leg", "room"], str]
+
+
+@attrs.frozen
+class RecordRequest:
+    """The body of a record command; an empty string is as good as absent."""
+
+    storage: str = ""
+    multi_channel: bool = False
+    filename: str = ""
+    s3_bucket: str = ""
+    s3_access_key: str = ""
+    s3_secret_key: str = attrs.field(default="", repr=False)
+    gcs_bucket: str = ""
+
+    def check(self) -> None:
+        """Raises Invalid when the storage is unknown or not to be had."""
+        if self.storage in ("", "file"):
+            return
+        if bool(self.s3_access_key) != bool(self.s3_secret_key):
+            raise Invalid("s3_access_key and s3_secret_key must be given together")
+        if self.storage == "s3" and not self.s3_bucket:
+            raise Invalid("S3 storage not configured: set S3_BUCKET env var or provide s3_bucket in request")
+        if self.storage == "gcs" and not self.gcs_bucket:
+            raise Invalid("GCS storage not configured: set GCS_BUCKET env var or provide gcs_bucket in request")
+        if self.storage in ("s3", "gcs"):
+            raise Invalid(f"storage {self.storage} is not available")
+        raise Invalid(f"unknown storage type: {self.storage}")
+
+
+class _Recording:
+    """One recording that runs: what it writes, where to, and how it ended."""
+
+    def __init__(self, recorder: Recorder, path: Path, leg: Leg | None, room: Room | None) -> None:
+        self.recorder = recorder
+        self.path = path
+        self.leg = leg
+        self.room = room
+        self.scope = trio.CancelScope()
+        self.done = trio.Event()
+        self.file = ""
+        self.taps: list[Callable[[], None]] = []
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        """What a stop answers and ``recording.finished`` says."""
+        return {"file": self.file}
+
+
+class Recordings:
+    """All recordings, at most one for each leg and room."""
+
+    def __init__(
+        self, bus: EventBus, rooms: Rooms, folder: Path, *, now: Callable[[], datetime] = datetime.now
+    ) -> None:
+        self._bus = bus
+        self._rooms = rooms
+        self._folder = RecordingFolder(folder, now)
+        self._limiter = trio.CapacityLimiter(WRITERS)
+        self._running: dict[Key, _Recording] = {}
+        self._starting: set[Key] = set()
+
+    # --- commands; stop, pause and resume raise NotFound when nothing is recorded
+
+    async def start_leg(self, leg: Leg, request: RecordRequest) -> dict[str, Any]:
+        """Record what a leg says (left) and hears (right), from its first audio to its end.
+
+        Raises Invalid, Conflict (it is recorded already, or the name is taken), NotFound (the leg has ended meanwhile),
+        CommandError 500 (no file can be written).
+        """
+        request.check()
+        # The file keeps the rate it begins with: the room's, or that of the leg's codec (0: as it comes).
+        rate = self._rooms.get(leg.room_id).sample_rate if leg.room_id else 0
+        return await self._start(("leg", leg.id), request, channels=2, rate=rate, leg=leg)
+
+    async def start_room(self, room: Room, request: RecordRequest) -> dict[str, Any]:
+        """Record what a room hears, mono, until it is stopped or nobody is left. Raises as ``start_leg``."""
+        request.check()
+        if not room.members:
+            raise Conflict("room has no participants")
+        return await self._start(("room", room.id), request, channels=1, rate=room.sample_rate, room=room)
+
+    async def stop_leg(self, leg_id: str) -> dict[str, Any]:
+        """End the recording and wait for the file: ``{"status": "stopped", "file": path or ""}``."""
+        return await self._stop(("leg", leg_id))
+
+    async def stop_room(self, room_id: str) -> dict[str, Any]:
+        """As ``stop_leg``."""
+        return await self._stop(("room", room_id))
+
+    def pause_leg(self, leg_id: str) -> dict[str, Any]:
+        """Record silence from now on: ``{"status": "paused" | "already_paused"}``."""
+        return self._pause(("leg", leg_id), True)
+
+    def resume_leg(self, leg_id: str) -> dict[str, Any]:
+        """Record again: ``{"status": "resumed" | "not_paused"}``."""
+        return self._pause(("leg", leg_id), False)
+
+    def pause_room(self, room_id: str) -> dict[str, Any]:
+        return self._pause(("room", room_id), True)
+
+    def resume_room(self, room_id: str) -> dict[str, Any]:
+        return self._pause(("room", room_id), False)
+
+    # --- inside
+
+    async def _start(
+        self,
+        key: Key,
+        request: RecordRequest,
+        *,
+        channels: int,
+        rate: int,
+        leg: Leg | None = None,
+        room: Room | None = None,
+    ) -> dict[str, Any]:
+        if key in self._running or key in self._starting:
+            raise Conflict("recording already in progress")
+        path = self._folder.reserve(request.filename)
+        self._starting.add(key)
+        file: RecordingFile | None = None
+        try:
+            file = await trio.to_thread.run_sync(self._folder.open, limiter=self._limiter)
+            recorder = Recorder(Lane(file, channels, rate), self._limiter)
+            recording = _Recording(recorder, path, leg, room)
+            target = leg or room
+            assert target is not None
+            target.start_soon(self._run, key, recording)
+        except BaseException:
+            self._folder.release(path)
+            if file is not None:
+                file.discard()
+            raise
+        finally:
+            self._starting.discard(key)
+        self._running[key] = recording
+        self._bus.publish("recording.started", {"file": str(path)}, leg=leg, room=room)
+        return {"status": "recording", "file": str(path)}
+
+    async def _run(self, key: Key, recording: _Recording) -> None:
+        try:
+            with recording.scope:
+                await self._attach(recording)
+                await recording.recorder.run()
+        except Exception:
+            log.exception("recorder crashed")
+        finally:
+            if self._running.get(key) is recording:  # it ended by itself: a stop would have taken it out
+                del self._running[key]
+            for remove in recording.taps:
+                remove()
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + FINISH_SECONDS):
+                if await recording.recorder.finish(recording.path):
+                    recording.file = str(recording.path)
+            self._folder.release(recording.path)
+            self._bus.publish("recording.finished", recording.shown, leg=recording.leg, room=recording.room)
+            recording.done.set()
+
+    async def _attach(self, recording: _Recording) -> None:
+        recorder = recording.recorder
+        if recording.room is not None:
+            recording.taps.append(recording.room.mix.add_tap(recorder.tap(recorder.main, 0)).remove)
+            return
+        assert recording.leg is not None
+        await recording.leg.wait_port()
+        port = recording.leg.port
+        if port is not None:
+            recording.taps.append(port.add_tap("in", recorder.tap(recorder.main, 0)).remove)
+            recording.taps.append(port.add_tap("out", recorder.tap(recorder.main, 1)).remove)
+
+    async def _stop(self, key: Key) -> dict[str, Any]:
+        recording = self._running.pop(key, None)
+        if recording is None:
+            raise NotFound("no recording in progress")
+        recording.scope.cancel()
+        await recording.done.wait()
+        return {"status": "stopped", **recording.shown}
+
+    def _pause(self, key: Key, paused: bool) -> dict[str, Any]:
+        recording = self._running.get(key)
+        if recording is None:
+            raise NotFound("no recording in progress")
+        if recording.recorder.paused is paused:
+            return {"status": "already_paused" if paused else "not_paused"}
+        recording.recorder.paused = paused
+        self._bus.publish(
+            "recording.paused" if paused else "recording.resumed",
+            {"file": ""},
+            leg=recording.leg,
+            room=recording.room,
+        )
+        return {"status": "paused" if paused else "resumed"}

@@ -1,0 +1,149 @@
+"""Recording files: names, and a WAV that exists under its name only when it is whole.
+
+It grows as ``.rec-<hex>.tmp`` beside its later place, is synced to disk, and then hard-linked to its name: a reader
+never sees half a recording, and nothing that is there already is overwritten.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import secrets
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vb.call.errors import CommandError, Conflict, Invalid
+from vb.dsp.wav_writer import WavWriter
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger("vb.activity")
+
+MAX_NAME = 128
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+def file_name(custom: str, now: datetime, *, middle: str = "") -> str:
+    """The name of a recording: the custom one with ``.wav``, or ``YYYYMMDD_HHMMSS_[middle_]<8 hex>.wav``.
+
+    A custom name has letters, digits, ``-``, ``_``, ``.``; no dot at either end, none doubled; at most 128 characters.
+    Raises Invalid.
+    """
+    if not custom:
+        part = f"{middle}_" if middle else ""
+        return f"{now:%Y%m%d_%H%M%S}_{part}{secrets.token_hex(4)}.wav"
+    good = all(char.isalpha() or char.isdecimal() or char in "-_." for char in custom)
+    if not good or len(custom) > MAX_NAME or custom[0] == "." or custom[-1] == "." or ".." in custom:
+        raise Invalid("invalid recording filename")
+    return f"{custom}.wav"
+
+
+class RecordingFolder:
+    """RECORDING_DIR and the names promised in it. ``reserve`` and ``release`` in the Trio thread only."""
+
+    def __init__(self, path: Path, now: Callable[[], datetime] = datetime.now) -> None:
+        self._path = path
+        self._now = now
+        self._reserved: set[Path] = set()
+
+    def reserve(self, custom: str = "", *, middle: str = "") -> Path:
+        """Where the recording will be. Raises Invalid (bad name) or Conflict (it exists or is promised)."""
+        path = self._path / file_name(custom, self._now(), middle=middle)
+        try:
+            taken = path in self._reserved or os.path.lexists(path)
+        except (OSError, ValueError) as error:
+            raise Invalid("invalid recording filename") from error
+        if taken:
+            raise Conflict("recording file already exists")
+        self._reserved.add(path)
+        return path
+
+    def release(self, path: Path) -> None:
+        """The name is taken by its file, or free again."""
+        self._reserved.discard(path)
+
+    def open(self) -> RecordingFile:
+        """A new temporary file; to be called in a worker thread. Raises CommandError (500) when there can be none."""
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+            return RecordingFile(self._path / f".rec-{secrets.token_hex(8)}.tmp")
+        except OSError as error:
+            log.exception("cannot write recordings", extra={"path": str(self._path)})
+            raise CommandError(f"create recording file: {error.strerror}", 500) from error
+
+
+class RecordingFile:
+    """One file in the making; used by one worker thread at a time, except ``abandon``."""
+
+    def __init__(self, temporary: Path) -> None:
+        self._temporary = temporary
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        os.fchmod(descriptor, 0o644)  # whatever the umask: others play what we record
+        self._file = os.fdopen(descriptor, "w+b")
+        self._writer: WavWriter | None = None
+        self._abandoned = False
+        self._gate = threading.Lock()
+
+    def write(self, block: np.ndarray, rate: int) -> None:
+        """Append int16[frames, channels]; the first block decides rate and channels. Raises OSError."""
+        if self._writer is None:
+            self._writer = WavWriter(self._file, rate, block.shape[1])
+        self._writer.write(block)
+
+    def publish(self, path: Path) -> bool:
+        """Give the file its name. False, and no file, when it is empty or was abandoned. Raises OSError."""
+        if self._writer is None:
+            self.discard()
+            return False
+        try:
+            self._writer.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            with self._gate:
+                if self._abandoned:
+                    return False
+                _link(self._temporary, path)
+            _sync_folder(path.parent)
+            return True
+        finally:
+            self.discard()
+
+    def abandon(self) -> None:
+        """Nobody waits any more: the file will not appear later either."""
+        with self._gate:
+            self._abandoned = True
+
+    def discard(self) -> None:
+        """Remove the temporary file; any number of times. Never raises."""
+        try:
+            self._file.close()
+        except OSError as error:  # the last buffered bytes did not fit
+            log.warning("recording lost", extra={"error": str(error)})
+        try:
+            self._temporary.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("temporary recording left behind", extra={"path": str(self._temporary), "error": str(error)})
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        path.hardlink_to(temporary)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # No hard links here (some network and container file systems): claim the name, then replace it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        temporary.replace(path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
