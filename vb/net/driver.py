@@ -34,6 +34,7 @@ OpenDatagrams = Callable[[str, int, NetSettings], DatagramSocket]
 
 MAX_ROUNDS = 1000  # of sends and events caused by events, before others get a turn
 FLUSH_INTERVAL = 0.01
+SPIN_PAUSE = 0.001
 
 
 @attrs.frozen
@@ -313,3 +314,5 @@ class SipEndpoint(Generic[EventT]):
             self._wake = trio.Event()
             self._asleep_until = -inf
             self.carry_out()
+            if self._agent.next_deadline() <= trio.current_time():  # should a timer never be done, we spin slowly
+                await trio.sleep(SPIN_PAUSE)
