@@ -66,6 +66,7 @@ class Leg(abc.ABC):
         self.muted = False
         self.deaf = False
         self.accept_dtmf = accept_dtmf
+        self.answering = False  # answered by us, not yet confirmed by the caller
         self.app_id = app_id
         self.headers: dict[str, str] = dict(headers or {})
         self.webhook = webhook

@@ -1,0 +1,1 @@
+"""SIP calls, inbound and outbound, as legs."""

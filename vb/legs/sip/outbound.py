@@ -1,0 +1,155 @@
+"""An outbound call: from POST /legs to its end."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from vb.call.errors import Invalid
+from vb.call.reasons import API_HANGUP, CONNECT_FAILED, INVITE_FAILED, REJECTIONS, RING_TIMEOUT, word_of
+from vb.legs.sip.identity import custom_headers, from_of, identity_headers, loose, merged, proxy_of, target_of, to_of
+from vb.legs.sip.outbound_request import OutboundRequest, check_times, check_transport, chosen_codecs
+from vb.legs.sip.settings import Platform
+from vb.legs.sip.sip_leg import SipLeg
+from vb.sdp.errors import NotAcceptable, SdpError
+from vb.sip.effects import AnswerReceived, Event, InviteFailed, ProvisionalReceived, RefusalReceived
+from vb.sip.fields import NameAddr
+from vb.sip.invite_uac import InviteClientSession
+from vb.sip.message import Response
+
+log = logging.getLogger("vb.legs")
+
+
+class SipOutboundLeg(SipLeg):
+    """A call that we make. Its making checks the whole request and takes the RTP port; ``start`` sends the INVITE.
+
+    Raises Invalid (400) for a request that cannot be, Unavailable (503) without port or transport.
+    """
+
+    def __init__(self, platform: Platform, request: OutboundRequest) -> None:
+        settings = platform.settings
+        check_times(request)
+        self._target = target_of(request.to)
+        proxy = proxy_of(request.outbound_proxy) if request.outbound_proxy else None
+        if proxy is None and settings.outbound_proxy is not None:
+            proxy = loose(settings.outbound_proxy)
+        check_transport(self._target, proxy)
+        address = settings.address_for((proxy or self._target).host)
+        super().__init__(
+            "sip_outbound",
+            platform,
+            address,
+            chosen_codecs(request.codecs, settings.codecs),
+            app_id=request.app_id,
+            webhook=request.webhook,
+            accept_dtmf=request.accept_dtmf,
+            max_duration=request.max_duration,
+        )
+        self._request = request
+        self._routes = (NameAddr("", proxy),) if proxy is not None else ()
+        self._from = from_of(request.from_, settings, address.advertised, self._target.scheme)
+        self._lines = merged(
+            identity_headers(request.from_, self._from, request.privacy), custom_headers(request.headers)
+        )
+        self._uac: InviteClientSession | None = None
+        self.open_media()
+
+    def announcement(self) -> dict[str, Any]:
+        """The data of ``leg.ringing``."""
+        return {
+            "leg_type": self.type,
+            "uri": self._request.to,
+            "from": self._request.from_,
+            "sip_headers": dict(self._request.headers),
+        }
+
+    def start(self) -> None:
+        """Send the INVITE."""
+        body = self._media.negotiation.create_offer(self._media.number)
+
+        def invite(now: float) -> None:
+            # Inside the verb, because events of this session may come before the verb returns.
+            self._uac = self._session = session = self._platform.agent.invite(
+                target=self._target,
+                from_=self._from,
+                to=to_of(self._target),
+                now=now,
+                headers=self._lines,
+                body=body,
+                routes=self._routes,
+            )
+            session.user_data = self
+
+        if self._request.ring_timeout > 0:
+            self._deadlines.set("ring_timeout", self.created_at + self._request.ring_timeout)
+        self._platform.endpoint.command(invite)
+
+    # --- events
+
+    def receive(self, event: Event) -> None:
+        match event:
+            case AnswerReceived(response=response):
+                self._answered(response)  # owed an ACK even if the leg has ended meanwhile
+            case _ if self.cause is not None:
+                return
+            case ProvisionalReceived(response=response):
+                self._progressed(response)
+            case RefusalReceived(response=response):
+                self._refused(response)
+            case InviteFailed():
+                self._over_at_the_peer = True
+                self.end(INVITE_FAILED)
+            case _:
+                super().receive(event)
+
+    def handle_deadline(self, name: str) -> None:
+        if name == "ring_timeout":
+            self.end(RING_TIMEOUT)
+        else:
+            super().handle_deadline(name)
+
+    def hangup(self, reason: str | None = None) -> None:
+        if self.connected_at is not None:
+            self.end(API_HANGUP)
+            return
+        if reason and reason not in REJECTIONS:
+            raise Invalid(f'unknown reason "{reason}"')
+        self.end(reason or API_HANGUP)
+
+    # --- inside
+
+    def _progressed(self, response: Response) -> None:
+        """The first 183 with a description opens the audio; every other 1xx only says that it rings."""
+        if response.status != 183 or not response.body or self.state != "ringing":
+            return
+        try:
+            self._media.negotiation.receive_answer(response.body)
+        except (SdpError, NotAcceptable) as error:
+            log.warning("early answer cannot be used", extra={"leg_id": self.id, "error": str(error)})
+            return
+        self.state = "early_media"
+        self.apply_media()
+        log.info("leg has early media", extra={"leg_id": self.id})
+        self.publish("leg.early_media", {"leg_type": self.type})
+
+    def _answered(self, response: Response) -> None:
+        uac = self._uac
+        assert uac is not None
+        self._platform.endpoint.command(uac.ack)  # RFC 3261 §13.2.2.4: whatever comes of the answer
+        if self.cause is not None:
+            self._platform.endpoint.command(uac.bye)
+            return
+        self._deadlines.drop("ring_timeout")
+        try:
+            if response.body or self._media.current is None:
+                self._media.negotiation.receive_answer(response.body)
+        except (SdpError, NotAcceptable) as error:
+            log.warning("answer cannot be used", extra={"leg_id": self.id, "error": str(error)})
+            self.end(CONNECT_FAILED)
+            return
+        self.mark_connected()
+        self.apply_media()
+
+    def _refused(self, response: Response) -> None:
+        self._over_at_the_peer = True
+        self.end(word_of(response.status), sip_code=response.status, sip_reason=response.reason[:200])

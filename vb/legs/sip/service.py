@@ -1,0 +1,157 @@
+"""SIP calls as legs: new ones in, new ones out, and events of the user agent to the leg that they belong to."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import trio
+
+from vb.call.errors import CommandError, Unavailable
+from vb.call.reasons import INTERNAL_ERROR
+from vb.legs.sip.inbound import SipInboundLeg, auto_ring
+from vb.legs.sip.outbound import SipOutboundLeg
+from vb.legs.sip.outbound_request import OutboundRequest
+from vb.legs.sip.settings import Platform
+from vb.legs.sip.sip_leg import SipLeg
+from vb.sdp.errors import NotAcceptable, SdpError
+from vb.sip.effects import Event, InviteReceived, RequestFailed, RequestReceived, ResponseReceived
+from vb.sip.errors import LocalError
+from vb.sip.invite_uas import InviteServerSession
+
+log = logging.getLogger("vb.legs")
+
+
+class SipService:
+    """Makes SIP legs and runs their lives in its nursery."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._nursery: trio.Nursery | None = None
+        self._draining = False
+        self._parked = 0
+        self.refused = 0
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """The lives of all SIP legs. Cancelling it ends each with ``shutdown``; it returns when all are told."""
+        try:
+            async with trio.open_nursery() as self._nursery:
+                task_status.started()
+                await trio.sleep_forever()
+        finally:
+            self._nursery = None
+
+    def drain(self) -> None:
+        """From now on every new call is refused with 503."""
+        self._draining = True
+
+    @property
+    def parked(self) -> int:
+        """Inbound calls that nobody has decided about."""
+        return self._parked
+
+    def create_outbound(self, request: OutboundRequest) -> SipOutboundLeg:
+        """Start a call. Raises Invalid or Unavailable before anything happened."""
+        if self._draining or self._nursery is None:
+            raise Unavailable("the server is shutting down")
+        limit = self._platform.settings.max_calls
+        if limit and self._platform.legs.active >= limit:
+            raise Unavailable(f"{limit} calls are the limit")
+        leg = SipOutboundLeg(self._platform, request)
+        self._adopt(leg)
+        self._platform.bus.publish("leg.ringing", leg.announcement(), leg=leg)
+        log.info("leg calls", extra={"leg_id": leg.id, "leg_type": leg.type, "to": request.to})
+        self._guarded(leg, leg.start)
+        if leg.call_id:
+            log.info("INVITE sent", extra={"leg_id": leg.id, "call_id": leg.call_id})
+        return leg
+
+    def on_event(self, event: Event) -> None:
+        """Take one event of the user agent. Never raises: a crash ends the leg that it belongs to, and only that."""
+        match event:
+            case InviteReceived(session=session):
+                self._invited(session)
+            case RequestReceived() | ResponseReceived() | RequestFailed():
+                log.debug("event for nobody", extra={"event_type": type(event).__name__})
+            case _:
+                leg = event.session.user_data
+                if isinstance(leg, SipLeg):
+                    self._guarded(leg, lambda: leg.receive(event))
+
+    # --- inside
+
+    def _invited(self, session: InviteServerSession) -> None:
+        try:
+            refusal = self._overload()
+            leg = None if refusal else self._inbound_leg(session)
+        except SdpError as error:
+            refusal, leg = (400, "Bad SDP"), None
+            log.info("INVITE with unreadable SDP", extra={"call_id": session.call_id, "error": str(error)})
+        except NotAcceptable as error:
+            refusal, leg = (488, None), None
+            log.info("INVITE not acceptable", extra={"call_id": session.call_id, "error": str(error)})
+        except CommandError as error:
+            refusal, leg = (error.status, None), None
+        except Exception:
+            log.exception("INVITE crashed", extra={"call_id": session.call_id})
+            refusal, leg = (500, None), None
+        if leg is None:
+            assert refusal is not None
+            self._refuse(session, *refusal)
+            return
+        self._guarded(leg, lambda: self._park(leg))
+
+    def _overload(self) -> tuple[int, str | None] | None:
+        settings = self._platform.settings
+        full = (settings.max_calls and self._platform.legs.active >= settings.max_calls) or (
+            settings.max_parked and self._parked >= settings.max_parked
+        )
+        return (503, None) if full or self._draining or self._nursery is None else None
+
+    def _inbound_leg(self, session: InviteServerSession) -> SipInboundLeg:
+        address = self._platform.settings.address_for(session.hop.host)
+        leg = SipInboundLeg(self._platform, address, session, self._unpark)
+        session.user_data = leg
+        return leg
+
+    def _park(self, leg: SipInboundLeg) -> None:
+        self._parked += 1
+        self._adopt(leg)
+        data: dict[str, Any] = leg.announcement()
+        log.info(
+            "leg rings in",
+            extra={
+                "leg_id": leg.id,
+                "leg_type": leg.type,
+                "call_id": leg.call_id,
+                "from": data["from"],
+                "to": data["to"],
+                "source_address": data["source_address"],
+            },
+        )
+        self._platform.bus.publish("leg.ringing", data, leg=leg)
+        if self._platform.settings.auto_ringing and leg.state == "ringing":
+            auto_ring(leg)
+
+    def _unpark(self) -> None:
+        self._parked -= 1
+
+    def _refuse(self, session: InviteServerSession, status: int, reason: str | None) -> None:
+        self.refused += 1
+        headers = [("Retry-After", str(self._platform.settings.retry_after))] if status == 503 else []
+        try:
+            self._platform.endpoint.command(lambda now: session.reject(now, status, reason, headers))
+        except LocalError:
+            log.debug("the caller was faster", extra={"call_id": session.call_id})
+
+    def _adopt(self, leg: SipLeg) -> None:
+        assert self._nursery is not None
+        self._platform.legs.add(leg)
+        self._nursery.start_soon(leg.live)
+
+    def _guarded(self, leg: SipLeg, step: Any) -> None:
+        try:
+            step()
+        except Exception:
+            log.exception("leg crashed", extra={"leg_id": leg.id})
+            leg.end(INTERNAL_ERROR)

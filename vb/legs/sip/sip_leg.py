@@ -1,0 +1,282 @@
+"""What inbound and outbound SIP legs share: media, hold by the peer, digits, silence, the end by BYE."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import trio
+
+from vb.call.errors import Conflict, Invalid
+from vb.call.events import Webhook
+from vb.call.leg import TALKING, Leg, LegType
+from vb.call.lifetime import Cause
+from vb.call.reasons import INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT
+from vb.legs.sip.media import CallMedia
+from vb.legs.sip.settings import Address, Platform
+from vb.media.events import DtmfReceived, MediaEvent, RowFailed
+from vb.sdp.errors import NotAcceptable, SdpError
+from vb.sdp.formats import Codec
+from vb.sip.effects import AckReceived, ByeReceived, Event, ReinviteReceived
+from vb.sip.errors import LocalError
+from vb.sip.message import Request
+from vb.sip.session import Session, SessionState
+
+log = logging.getLogger("vb.legs")
+
+_DIGITS = re.compile(r"[0-9*#A-Da-d]+").fullmatch
+_DIRECTION = re.compile(rb"^a=(?:sendrecv|sendonly|recvonly|inactive)[ \t]*\r?$", re.MULTILINE)
+_MAX_DIGITS = 256
+_REASON_CAUSE = re.compile(r"\bcause\s*=\s*(\d{3})\b", re.IGNORECASE)
+_REASON_TEXT = re.compile(r'\btext\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
+
+
+class SipLeg(Leg):
+    """A call over SIP. Events of its session come in by ``receive``; everything is done at once, nothing waits."""
+
+    def __init__(
+        self,
+        type_: LegType,
+        platform: Platform,
+        address: Address,
+        codecs: Sequence[Codec],
+        *,
+        app_id: str = "",
+        webhook: Webhook | None = None,
+        headers: Mapping[str, str] | None = None,
+        accept_dtmf: bool = True,
+        max_duration: float = 0.0,
+    ) -> None:
+        super().__init__(
+            type_,
+            platform.bus,
+            app_id=app_id,
+            webhook=webhook,
+            headers=headers,
+            accept_dtmf=accept_dtmf,
+            max_duration=max_duration,
+        )
+        self._platform = platform
+        self._session: Session | None = None
+        self._media = CallMedia(platform, address, codecs)
+        self._digits = 0
+        self._over_at_the_peer = False  # the peer or the agent has ended the session; there is nobody to tell
+        self._offering = False  # our offer went out in a 200 and its answer comes with the ACK
+        self._audio_since = 0.0
+
+    @property
+    def session(self) -> Session:
+        assert self._session is not None
+        return self._session
+
+    @property
+    def call_id(self) -> str:
+        """The Call-ID, "" before the INVITE."""
+        return self._session.call_id if self._session is not None else ""
+
+    # --- events of the session
+
+    def receive(self, event: Event) -> None:
+        """One event of this leg's session. A leg that has ended listens no more."""
+        if self.cause is not None:
+            return
+        match event:
+            case ReinviteReceived(request=request):
+                self._reinvited(request)
+            case AckReceived(request=request, reinvite=True):
+                self._reinvite_acknowledged(request)
+            case ByeReceived(request=request):
+                self._over_at_the_peer = True
+                code, text = reason_of(request)
+                self.end(REMOTE_BYE, sip_code=code, sip_reason=text)
+
+    # --- verbs
+
+    def send_dtmf(self, digits: str) -> None:
+        if not digits:
+            raise Invalid("digits required")
+        if not _DIGITS(digits) or len(digits) > _MAX_DIGITS:
+            raise Invalid("digits must be 0-9, *, #, A-D")
+        current = self._media.current
+        if self.port is None or current is None or current.telephone_event is None:
+            raise Invalid("no DTMF channel available")
+        self.port.send_dtmf(digits.upper())
+
+    # --- the life
+
+    def say_goodbye(self, cause: Cause) -> None:
+        if self._over_at_the_peer or self._session is None or self._session.state is SessionState.TERMINATED:
+            return
+        session = self._session
+        self._platform.endpoint.command(lambda now: self.close_session(session, cause, now))
+
+    def close_session(self, session: Session, cause: Cause, now: float) -> None:
+        """Tell the peer: BYE, or what stands for it before the answer."""
+        session.bye(now)
+
+    def release_media(self) -> None:
+        self._media.release()
+
+    def handle_deadline(self, name: str) -> None:
+        match name:
+            case "silence":
+                self._check_silence()
+            case "held":
+                self.end(RTP_TIMEOUT)
+            case _:
+                super().handle_deadline(name)
+
+    def mark_connected(self, data: Mapping[str, Any] | None = None) -> None:
+        current = self._media.current
+        super().mark_connected({"codec": current.codec.name if current is not None else "", "srtp": "", **(data or {})})
+        self._watch_silence()
+
+    # --- media
+
+    def open_media(self) -> None:
+        """Take the RTP port, once. Raises Unavailable."""
+        if self.port is None:
+            self.attach_port(self._media.open(self._notified))
+
+    def apply_media(self) -> None:
+        """Bring the port in line with the exchange and the state of hold."""
+        self._media.apply(silent=self.held, signalling_host=self.session.hop.host)
+        self._watch_silence()
+
+    def _notified(self, event: MediaEvent) -> None:
+        """From the media clock, between two ticks."""
+        if self.cause is not None:
+            return
+        match event:
+            case DtmfReceived(digit=digit, duration_ms=duration):
+                self._digits += 1
+                self.publish(
+                    "dtmf.received",
+                    {"digit": digit, "seq": self._digits, "method": "rfc4733", "duration_ms": duration},
+                )
+            case RowFailed(error=error):
+                log.error("media row failed", extra={"leg_id": self.id, "error": repr(error)})
+                self.end(INTERNAL_ERROR)
+
+    def _watch_silence(self) -> None:
+        """Start or stop counting the peer's silence: only while it may be expected to send."""
+        limit = self._platform.settings.rtp_timeout
+        if limit > 0 and self.state == "connected" and self._media.expects_audio:
+            self._audio_since = trio.current_time()
+            self._deadlines.set("silence", self._audio_since + limit)
+        else:
+            self._deadlines.drop("silence")
+
+    def _check_silence(self) -> None:
+        heard = self.port.statistics().last_heard if self.port is not None else None
+        last = max(self._audio_since, heard or 0.0)
+        due = last + self._platform.settings.rtp_timeout
+        if trio.current_time() >= due:
+            self.end(RTP_TIMEOUT)
+        else:
+            self._deadlines.set("silence", due)
+
+    # --- re-INVITE and UPDATE
+
+    def _reinvited(self, request: Request) -> None:
+        if not request.body:
+            self._offer_again()
+            return
+        try:
+            status, body = self._reanswer(request.body)
+        except SdpError:
+            status, body = 400, b""
+        except NotAcceptable:
+            status, body = 488, b""  # RFC 3261 §14.2: the session stays as it was
+        self._respond_reinvite(status, body)
+        if status == 200:
+            self._apply_direction(request.body)
+
+    def _reanswer(self, offer: bytes) -> tuple[int, bytes]:
+        if self._media.port is None:
+            return 491, b""
+        self._media.negotiation.receive_offer(offer)
+        return 200, self._media.negotiation.create_answer(self._media.number)
+
+    def _offer_again(self) -> None:
+        """A re-INVITE without an offer asks for ours (RFC 3261 §14.2)."""
+        if self._media.port is None:
+            self._respond_reinvite(491, b"")
+            return
+        self._offering = True
+        self._respond_reinvite(200, self._media.negotiation.create_offer(self._media.number))
+
+    def _reinvite_acknowledged(self, request: Request) -> None:
+        if not self._offering:
+            return
+        self._offering = False
+        try:
+            self._media.negotiation.receive_answer(request.body)
+        except (SdpError, NotAcceptable) as error:
+            log.warning("answer in ACK cannot be used", extra={"leg_id": self.id, "error": str(error)})
+            return
+        self._apply_direction(request.body)
+
+    def _respond_reinvite(self, status: int, body: bytes) -> None:
+        session = self.session
+
+        def respond(now: float) -> None:
+            session.respond_reinvite(now, status, body)
+
+        try:
+            self._platform.endpoint.command(respond)
+        except LocalError:
+            log.debug("re-INVITE was taken back", extra={"leg_id": self.id})
+
+    def _apply_direction(self, body: bytes) -> None:
+        """The peer holds when it will not hear us; a body that states no direction changes nothing."""
+        current = self._media.current
+        stated = stated_direction(body) or (current is not None and current.remote_host in _NOWHERE)
+        if current is not None and self.state in TALKING and stated:
+            # Ours is the mirror of theirs: recvonly or inactive means that they will not listen (RFC 3264 §6.1).
+            self._set_held(current.direction in ("recvonly", "inactive"))
+        self.apply_media()
+
+    def _set_held(self, held: bool) -> None:
+        if held == self.held:
+            return
+        self.state = "held" if held else "connected"
+        if held:
+            self._deadlines.set("held", trio.current_time() + self._platform.settings.hold_limit)
+        else:
+            self._deadlines.drop("held")
+        log.info("leg held" if held else "leg unheld", extra={"leg_id": self.id})
+        self.publish("leg.hold" if held else "leg.unhold", {"leg_type": self.type})
+
+    def hold(self) -> None:
+        self._check_holdable()
+        raise Conflict("hold by the server is not available")
+
+    def unhold(self) -> None:
+        self._check_holdable()
+        raise Conflict("hold by the server is not available")
+
+    def _check_holdable(self) -> None:
+        if self.state not in TALKING:
+            raise Conflict(f"leg is {self.state}, expected connected or held")
+
+
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - hold by address (RFC 3264 §8.4), nothing is bound
+
+
+def stated_direction(body: bytes) -> bool:
+    """Whether a description says which way its media flows."""
+    return _DIRECTION.search(body) is not None
+
+
+def reason_of(request: Request) -> tuple[int | None, str]:
+    """Cause and text of a SIP Reason header (RFC 3326), (None, "") without one."""
+    for value in request.headers.values("Reason"):
+        protocol, _, params = value.partition(";")
+        cause = _REASON_CAUSE.search(params)
+        if protocol.strip().lower() == "sip" and cause is not None:
+            text = _REASON_TEXT.search(params)
+            return int(cause[1]), re.sub(r"\\(.)", r"\1", text[1])[:200] if text else ""
+    return None, ""
