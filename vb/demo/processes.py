@@ -52,7 +52,8 @@ class Child:
 
 def free_ports(count: int) -> list[int]:
     """Ports of the loopback that are free for both TCP and UDP now."""
-    held, ports = [], []
+    held: list[socket.socket] = []
+    ports: list[int] = []
     while len(ports) < count:
         tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         tcp.bind(("127.0.0.1", 0))

@@ -58,7 +58,7 @@ def hearing(speaker: PhoneResult, listener: PhoneResult) -> Hearing:
     start = max(0, expected - lead)
     window = listener.heard[start : expected + len(speaker.said) + 2 * lead]
     found = align(speaker.said, window, RATE)
-    values = window_correlations(speaker.said, window[found:], RATE)
+    values = window_correlations(speaker.said, window, RATE, delay=found)
     delay = (start + found) / RATE + listener.heard_from - speaker.said_at
     return Hearing(speaker.name, listener.name, float(values.min()), float(np.abs(values).max()), delay * 1000)
 

@@ -71,7 +71,7 @@ def recorded(outcome: demo.Outcome) -> list[Claim]:
     claims = []
     for phone in outcome.phones:
         found = align(phone.said, narrow, RATE)
-        worst = float(window_correlations(phone.said, narrow[found:], RATE).min())
+        worst = float(window_correlations(phone.said, narrow, RATE, delay=found).min())
         claims.append(Claim(f"{phone.name} is in the recording: worst second {worst:.3f}", worst >= HEARD))
     return claims
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from vb.media.events import DtmfReceived, MediaEvent
-from vb.media.port import Port, StreamParams
+from vb.media.port import Port
+from vb.media.settings import StreamParams
 from vb.phone.heard import Heard
-from vb.sdp.description import SdpError
-from vb.sdp.offer_answer import Negotiated, Negotiation, NotAcceptable
+from vb.sdp.errors import NotAcceptable, SdpError
+from vb.sdp.offer_answer import Negotiated, Negotiation
 from vb.sip import effects
 from vb.sip.errors import LocalError
 from vb.sip.invite_uac import InviteClientSession
@@ -170,8 +171,7 @@ class PhoneCall:
             self._apply_answer(body)
 
     def _receive_answer(self, session: InviteClientSession, body: bytes) -> None:
-        now_acked = self._command(session.ack)
-        del now_acked
+        self._command(session.ack)
         self.statuses.append(200)
         if body:
             self._apply_answer(body)
@@ -251,7 +251,7 @@ def stream_params(negotiated: Negotiated) -> StreamParams:
     return StreamParams(
         remote_host=negotiated.remote_host,
         remote_port=negotiated.remote_port,
-        codec_name=negotiated.codec.name,
+        codec_name="PCMA" if negotiated.codec.name == "PCMA" else "PCMU",
         send_payload_type=negotiated.codec.payload_type,
         receive={pt: codec.name for pt, codec in negotiated.receive.items()},
         telephone_event_send=negotiated.telephone_event,

@@ -11,7 +11,7 @@ import attrs
 import trio
 
 from vb.dsp.pcm_source import PcmSource
-from vb.dsp.wav import WavError, parse_wav
+from vb.dsp.wav import Pcm, WavError, parse_wav
 from vb.phone.call import CallRefused, PhoneCall
 from vb.phone.phone import PhoneSettings, open_phone
 from vb.phone.trace import ladder
@@ -22,7 +22,7 @@ log = logging.getLogger("vb.phone")
 
 @attrs.frozen
 class CallOrder:
-    """What `vb call` was asked for. ``seconds`` bounds the call after the answer; 0 is until the file or the peer ends."""
+    """What `vb call` was asked for. ``seconds`` bounds the answered call; 0 is until the file or the peer ends."""
 
     uri: str
     settings: PhoneSettings
@@ -34,9 +34,9 @@ class CallOrder:
     show_ladder: bool = False
 
 
-def read_voice(path: Path) -> PcmSource:
+def read_voice(path: Path) -> Pcm:
     """A WAV file as something to say. Raises WavError or OSError."""
-    return PcmSource(parse_wav(path.read_bytes()))
+    return parse_wav(path.read_bytes())
 
 
 def write_recording(path: Path, call: PhoneCall) -> float:
@@ -50,18 +50,18 @@ def write_recording(path: Path, call: PhoneCall) -> float:
     return len(samples) / call.heard.rate
 
 
-async def converse(call: PhoneCall, order: CallOrder, voice: PcmSource | None, tell: Callable[[str], None]) -> None:
+async def converse(call: PhoneCall, order: CallOrder, voice: Pcm | None, tell: Callable[[str], None]) -> None:
     """Speak, press digits, and wait for whichever end comes first."""
     if voice is not None:
-        call.port.add_source(voice)
+        call.port.add_source(PcmSource(voice.samples, voice.rate, 8000))
     if order.digits:
         call.port.send_dtmf(order.digits)
-    limit = order.seconds or (voice.duration_seconds if voice is not None else 0.0)
+    limit = order.seconds or (voice.seconds if voice is not None else 0.0)
     with trio.move_on_after(limit or float("inf")):
         tell(f"call ended: {await call.wait_ended()}")
 
 
-async def place(order: CallOrder, voice: PcmSource | None, tell: Callable[[str], None]) -> int:
+async def place(order: CallOrder, voice: Pcm | None, tell: Callable[[str], None]) -> int:
     async with open_phone(order.settings) as phone:
         tell(f"calling {order.uri} from {phone.uri}")
         call = await phone.dial(order.uri)

@@ -30,10 +30,11 @@ from vb.phone.call import PhoneCall
 from vb.phone.trace import Trace
 from vb.sdp.formats import Codec, parse_codec_names
 from vb.sip import effects
+from vb.sip.config import UaConfig
 from vb.sip.effects import Hop
 from vb.sip.fields import NameAddr
 from vb.sip.uri import Uri, parse_uri
-from vb.sip.user_agent import UaConfig, UserAgent
+from vb.sip.user_agent import UserAgent
 
 log = logging.getLogger("vb.phone")
 
@@ -71,7 +72,8 @@ class Phone:
         self._incoming_send, self._incoming = trio.open_memory_channel[PhoneCall](MAX_WAITING_CALLS)
         config = UaConfig(user_agent="vb-phone", contact=self._contact, sent_by=self._sent_by)
         listen = [Listen(settings.transport, settings.host, settings.port)]
-        self.endpoint = SipEndpoint(UserAgent(config, self.rng), listen, self._deliver, self.trace.record)
+        self.agent = UserAgent(config, self.rng)
+        self.endpoint = SipEndpoint(self.agent, listen, self._deliver, self.trace.record)
 
     @property
     def address(self) -> tuple[str, int]:
@@ -101,9 +103,7 @@ class Phone:
         to = NameAddr("", attrs.evolve(target, params=(), headers=()), ())
         hop = Hop(self._transport_of(target), target.host, target.port or 5060)
         call.session = self.endpoint.command(
-            lambda now: self.endpoint.agent.invite(  # type: ignore[attr-defined]
-                target=target, hop=hop, from_=me, to=to, now=now, headers=headers, body=body
-            )
+            lambda now: self.agent.invite(target=target, hop=hop, from_=me, to=to, now=now, headers=headers, body=body)
         )
         call.session.user_data = call
         self.calls.append(call)
