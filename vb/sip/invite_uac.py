@@ -24,10 +24,13 @@ from vb.sip.transaction import Cause, Transaction
 
 if TYPE_CHECKING:
     from vb.sip.message import Response
-    from vb.sip.transactions import ClientTransaction
+    from vb.sip.transactions import ClientTransaction, ServerTransaction
 
 _MAX_DIALOGS = 16
 """How many early dialogs, or forked answers, of one INVITE are kept: a peer chooses their number."""
+
+
+_DONE = object()
 
 
 class InviteClientSession(Session):
@@ -67,9 +70,10 @@ class InviteClientSession(Session):
 
         Raises LocalError when there is no 2xx that waits for its ACK.
         """
-        if self.state is not SessionState.ACCEPTED or self.dialog is None:
+        if self.dialog is None or self._acks.get(self.dialog.remote_tag, _DONE) is not None:
             raise LocalError(f"ACK in state {self.state.value}")
-        self.state = SessionState.CONFIRMED
+        if self.state is SessionState.ACCEPTED:  # else a BYE of the peer was faster: the ACK is owed all the same
+            self.state = SessionState.CONFIRMED
         self._send_ack(self.dialog, body, content_type, headers)
 
     def bye(self, now: float, headers: Lines = ()) -> None:
@@ -92,15 +96,28 @@ class InviteClientSession(Session):
             self._receive_success(response, now)
         else:
             self._finish(now)
-            self._core.events.append(RefusalReceived(self, response))
+            self._tell_end(RefusalReceived(self, response))
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
         if transaction is self._invite:
             self._invite = None
-            if self.state in (SessionState.CALLING, SessionState.EARLY):
+            if not self._acks and self.state is not SessionState.TERMINATED:
                 self._finish(now)
-                self._core.events.append(InviteFailed(self, "transport" if cause == "transport" else "timeout"))
+                self._tell_end(InviteFailed(self, "transport" if cause == "transport" else "timeout"))
         super().transaction_ended(transaction, cause, now)
+
+    # From the agent.
+
+    def dialog_with(self, remote_tag: str) -> Dialog | None:
+        return self._early.get(remote_tag) or self.dialog
+
+    def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
+        """Also from a callee that may not send one yet (§15): then the INVITE is given up too, by CANCEL."""
+        unanswered = self.state is SessionState.EARLY
+        super().receive_bye(transaction, now)
+        if unanswered and self._invite is not None and not self._cancel_sent:
+            self._cancel_headers = self._cancel_headers or ()
+            self._send_cancel(now)
 
     # Inside.
 
@@ -153,12 +170,12 @@ class InviteClientSession(Session):
             self.hop = core.source
         core.dialogs[dialog.id] = self
         self._acks[tag] = None
-        self.state = SessionState.ACCEPTED
         if self._cancel_headers is None:
+            self.state = SessionState.ACCEPTED
             core.events.append(AnswerReceived(self, response))
         else:
             # The 2xx has crossed the CANCEL (§9.1): it is a call now, and it ends at once.
-            self.ack(now)
+            self._send_ack(dialog)
             self._send_bye(now, self._cancel_headers)
 
     def _send_ack(
@@ -193,7 +210,7 @@ class InviteClientSession(Session):
             branch=request.via.branch,
         )
         self._core.layer.start_request(cancel, self.hop, self, now)
-        if self.state is SessionState.EARLY:
+        if self._invite is not None and not self._acks:
             self._start(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
 
     def _refusal_ack(self, response: Response) -> bytes:

@@ -95,7 +95,7 @@ class InviteServerSession(Session):
             super().receive_cancel(invite, request, now)
         elif self.state is SessionState.EARLY:
             self._refuse(invite, now, 487)
-            self._core.events.append(InviteCancelled(self, request))
+            self._tell_end(InviteCancelled(self, request))
             self.release()
 
     # Inside.

@@ -12,6 +12,7 @@ from vb.sip.effects import (
     AckTimeout,
     ByeCompleted,
     ByeReceived,
+    Event,
     Hop,
     ReinviteReceived,
     SessionEnded,
@@ -55,6 +56,7 @@ class Session:
         "_pending",
         "_success",
         "_success_transaction",
+        "_told",
         "call_id",
         "dialog",
         "hop",
@@ -77,6 +79,7 @@ class Session:
         self.user_data: object = None
         self._open = 0
         self._ended = False
+        self._told = False
         self._bye: ClientTransaction | None = None
         self._bye_headers: Lines | None = None
         self._pending: ServerTransaction | None = None
@@ -144,6 +147,10 @@ class Session:
 
     # From the agent: requests inside the dialog.
 
+    def dialog_with(self, remote_tag: str) -> Dialog | None:
+        """The dialog that a request with that From tag belongs to."""
+        return self.dialog
+
     def receive_reinvite(self, transaction: ServerTransaction, now: float) -> None:
         """A re-INVITE or an UPDATE with an offer. Sequence and content have been checked."""
         core = self._core
@@ -167,7 +174,7 @@ class Session:
             return
         self._refuse_pending(now)
         self._finish(now)
-        self._core.events.append(ByeReceived(self, transaction.request))
+        self._tell_end(ByeReceived(self, transaction.request))
         self.release()
 
     def receive_cancel(self, invite: InviteServer, request: Request, now: float) -> None:
@@ -213,8 +220,8 @@ class Session:
 
     def _expired(self, timer: object, now: float) -> None:
         if timer is UsageTimer.RETRANSMIT:
-            assert self._success is not None
-            assert self._success_transaction is not None
+            if self._success is None or self._success_transaction is None:
+                return
             self._interval = min(2 * self._interval, self._core.config.timers.t2)
             self._start(UsageTimer.RETRANSMIT, now + self._interval)
             self._core.layer.respond(self._success_transaction, self._success, now)
@@ -222,6 +229,12 @@ class Session:
             self._stop_success()
             self._core.events.append(AckTimeout(self))
             self._send_bye(now, self._bye_headers or ())
+
+    def _tell_end(self, event: Event) -> None:
+        """One event tells how a session ended, whatever else still arrives."""
+        if not self._told:
+            self._told = True
+            self._core.events.append(event)
 
     def _send_success(self, transaction: InviteServer, response: Response, now: float) -> None:
         """A 2xx, repeated on every transport until its ACK: T1 doubling to T2, 64*T1 at most (§13.3.1.4)."""
@@ -250,7 +263,7 @@ class Session:
     def _bye_completed(self, response: Response | None) -> None:
         self._bye = None
         self._drop_dialogs()
-        self._core.events.append(ByeCompleted(self, response))
+        self._tell_end(ByeCompleted(self, response))
 
     def _refuse_pending(self, now: float) -> None:
         """§15.1.2: requests that are still unanswered when the session ends get 487."""

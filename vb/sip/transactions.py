@@ -116,7 +116,7 @@ class TransactionLayer:
         if request.method != "ACK":
             return transaction if tag == transaction.request.to.tag else None
         own = transaction.to_tag if isinstance(transaction, InviteServer) else None
-        return transaction if tag == own else None
+        return transaction if tag == (own or transaction.request.to.tag) else None
 
     def match_cancel(self, cancel: Request) -> InviteServer | None:
         """The INVITE that a CANCEL means (§9.2): the same key but for the method."""

@@ -1,0 +1,216 @@
+"""The UAS core: what happens to a received request (RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §18.2)."""
+
+from __future__ import annotations
+
+import contextlib
+
+from vb.sip.core import Core
+from vb.sip.effects import Hop, InviteReceived, RequestReceived, Send
+from vb.sip.errors import RemoteError, SipError
+from vb.sip.invite_server import InviteServer
+from vb.sip.invite_uas import InviteServerSession
+from vb.sip.message import Request, make_response
+from vb.sip.routing import response_hops, stamp_via
+from vb.sip.salvage import salvage
+from vb.sip.session import Session
+from vb.sip.transactions import ServerTransaction
+from vb.sip.ua_checks import Refusal, check_headers, check_method, refusal_of
+
+
+class UasCore:
+    """Routes requests to their transaction, dialog or new session, or answers them itself."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._layer = core.layer
+        self._config = core.config
+
+    def receive(self, request: Request, source: Hop, now: float) -> None:
+        """A request that could be parsed."""
+        try:
+            transaction = self._layer.match(request)
+            if transaction is not None:
+                self._layer.receive_again(transaction, request, now)
+            elif request.method == "ACK":
+                self._receive_ack(request, now)
+            else:
+                stamp_via(request, source)  # §18.2.1
+                if self._is_too_much(request):
+                    self._refuse_statelessly(request, source, self._overloaded())
+                else:
+                    self._receive_new(request, source, now)
+        except RemoteError as error:  # a field that only now had to be read, before a transaction existed
+            self._refuse_statelessly(request, source, refusal_of(error))
+
+    def _receive_new(self, request: Request, source: Hop, now: float) -> None:
+        if request.method == "CANCEL":
+            self._receive_cancel(request, source, now)
+            return
+        refusal = self._check(request)
+        session = self._session_of(request)
+        if refusal is not None:
+            self._answer(request, source, session, now, refusal)
+        elif session is not None:
+            self._receive_in_dialog(session, request, source, now)
+        elif request.method == "INVITE":
+            self._receive_invite(request, source, now)
+        elif request.method in self._config.handed_up:
+            self._hand_up(request, source, None)
+        else:
+            self._answer(request, source, None, now, self._decide_outside(request, source))
+
+    def _check(self, request: Request) -> Refusal | None:
+        """§8.2, in its order; 481 for a dialog that we do not have comes before a look at the content (§12.2.2)."""
+        refusal = check_method(request, self._config)
+        if refusal is not None:
+            return refusal
+        if request.to.tag:
+            if self._session_of(request) is None and request.method not in ("OPTIONS", "REGISTER"):
+                return Refusal(481)
+        elif self._layer.is_merged(request):
+            return Refusal(482)  # §8.2.2.2
+        try:
+            return check_headers(request, self._config)
+        except RemoteError as error:
+            return refusal_of(error)
+
+    def _session_of(self, request: Request) -> Session | None:
+        tag = request.to.tag
+        if not tag:
+            return None
+        return self._core.dialogs.get((request.call_id, tag, request.from_.tag or ""))
+
+    def _receive_invite(self, request: Request, source: Hop, now: float) -> None:
+        if self._config.max_sessions and self._core.active >= self._config.max_sessions:
+            self._answer(request, source, None, now, self._overloaded())
+            return
+        session = InviteServerSession(self._core, request, source, self._core.new_tag())
+        transaction = self._layer.start_server(request, source, session)
+        assert isinstance(transaction, InviteServer)
+        session.start(transaction, now)
+        self._core.events.append(InviteReceived(session, request))
+
+    def _receive_ack(self, request: Request, now: float) -> None:
+        session = self._session_of(request)
+        if session is None:
+            self._core.dropped["ack"] += 1
+        else:
+            session.receive_ack(request, now)
+
+    def _receive_cancel(self, request: Request, source: Hop, now: float) -> None:
+        """§9.2: 481 without its INVITE, else 200, with the To tag that the INVITE's responses have."""
+        invite = self._layer.match_cancel(request)
+        if invite is None:
+            self._answer(request, source, None, now, Refusal(481))
+            return
+        session = invite.user
+        known = session if isinstance(session, Session) else None
+        transaction = self._layer.start_server(request, source, known)
+        self._core.respond(transaction, now, 200, to_tag=known.local_tag if known else invite.to_tag)
+        if known is not None:
+            known.receive_cancel(invite, request, now)
+
+    def _receive_in_dialog(self, session: Session, request: Request, source: Hop, now: float) -> None:
+        transaction = self._layer.start_server(request, source, session)
+        dialog = session.dialog_with(request.from_.tag or "")
+        if self._config.use_source_socket:
+            session.hop = source
+        if dialog is None or not dialog.receive_sequence(request.cseq.number):
+            self._core.respond(transaction, now, 500)  # §12.2.2
+        elif request.method in self._config.handed_up:
+            self._core.events.append(RequestReceived(request, source, transaction, session))
+        elif request.method == "BYE":
+            session.receive_bye(transaction, now)
+        elif request.method == "INVITE" or (request.method == "UPDATE" and request.body):
+            session.receive_reinvite(transaction, now)
+        elif request.method == "UPDATE":
+            dialog.refresh_target(request)  # RFC 3311 §5.2
+            self._core.respond(transaction, now, 200, headers=[self._core.contact(source)])
+        else:
+            refusal = self._decide_inside(request, source)
+            self._core.respond(transaction, now, refusal.status, refusal.reason, headers=refusal.headers)
+
+    # Decisions of our own.
+
+    def _decide_outside(self, request: Request, source: Hop) -> Refusal:
+        if request.method == "OPTIONS":
+            return self._capabilities(source)
+        if request.method == "REGISTER":
+            return Refusal(403)
+        if request.method in ("BYE", "UPDATE", "NOTIFY", "REFER"):
+            return Refusal(481)
+        return Refusal(405)
+
+    def _decide_inside(self, request: Request, source: Hop) -> Refusal:
+        if request.method == "OPTIONS":
+            return self._capabilities(source)
+        if request.method == "REFER":
+            return Refusal(603)
+        if request.method == "NOTIFY":
+            return Refusal(481)  # RFC 6665 §4.1.3: no such subscription
+        return Refusal(403 if request.method == "REGISTER" else 405)
+
+    def _capabilities(self, source: Hop) -> Refusal:
+        """§11.2: what a 200 to OPTIONS says, beside Allow and Supported."""
+        headers = [
+            self._core.contact(source),
+            ("Accept", ", ".join(self._config.accept)),
+            ("Accept-Encoding", "identity"),
+            ("Accept-Language", "en"),
+        ]
+        if not self._config.supported:
+            headers.append(("Supported", ""))
+        return Refusal(200, tuple(headers))
+
+    def _hand_up(self, request: Request, source: Hop, session: Session | None) -> None:
+        transaction = self._layer.start_server(request, source, session)
+        self._core.events.append(RequestReceived(request, source, transaction, session))
+
+    def _answer(self, request: Request, source: Hop, session: Session | None, now: float, refusal: Refusal) -> None:
+        transaction = self._layer.start_server(request, source, session)
+        self._finish(transaction, refusal, now)
+
+    def _finish(self, transaction: ServerTransaction, refusal: Refusal, now: float) -> None:
+        tag = None
+        if isinstance(transaction, InviteServer) and not transaction.request.to.tag:
+            transaction.to_tag = tag = self._core.new_tag()
+        self._core.respond(transaction, now, refusal.status, refusal.reason, to_tag=tag, headers=refusal.headers)
+
+    # Stateless answers.
+
+    def _is_too_much(self, request: Request) -> bool:
+        most = self._config.max_transactions
+        return bool(most) and len(self._layer) >= most and request.method not in ("CANCEL", "BYE")
+
+    def _overloaded(self) -> Refusal:
+        self._core.dropped["overload"] += 1
+        return Refusal(503, (("Retry-After", str(self._config.retry_after)),))  # §21.5.4
+
+    def refuse_malformed(self, data: bytes, error: RemoteError, source: Hop) -> None:
+        """A message that could not be parsed: the error's status, if a response can be routed; counted anyway."""
+        self._core.dropped["malformed"] += 1
+        request = salvage(data, self._config.limits)
+        if request is None or request.method == "ACK":
+            return
+        hop, _ = response_hops(request, source, use_source_socket=self._config.use_source_socket)
+        with contextlib.suppress(SipError):  # the rest of a Via line may be unreadable: then it goes back as it came
+            stamp_via(request, source)
+        self._send_stateless(request, hop, refusal_of(error))
+
+    def _refuse_statelessly(self, request: Request, source: Hop, refusal: Refusal) -> None:
+        """§8.2.7: no transaction; a repeated request is answered again."""
+        if request.method == "ACK":
+            self._core.dropped["malformed"] += 1
+            return
+        hop, _ = response_hops(request, source, use_source_socket=self._config.use_source_socket)
+        self._send_stateless(request, hop, refusal)
+
+    def _send_stateless(self, request: Request, hop: Hop, refusal: Refusal) -> None:
+        response = make_response(
+            request,
+            refusal.status,
+            refusal.reason,
+            to_tag=self._core.new_tag(),
+            headers=[*refusal.headers, ("Server", self._config.user_agent)],
+        )
+        self._layer.sends.append(Send(response.to_bytes(), hop))
