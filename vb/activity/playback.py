@@ -22,6 +22,8 @@ log = logging.getLogger("vb.activity")
 
 Kind = Literal["leg", "room"]
 NARROW = 8000
+DECODERS = 2
+"""Threads that decode and resample: an hour of audio takes hundreds of MB while it is converted."""
 LOUDEST = 8
 
 
@@ -68,6 +70,7 @@ class Playbacks:
     def __init__(self, bus: EventBus, fetcher: Fetcher) -> None:
         self._bus = bus
         self._fetcher = fetcher
+        self._decoders = trio.CapacityLimiter(DECODERS)
         self._running: dict[tuple[Kind, str, str], _Playback] = {}
 
     # --- commands
@@ -182,7 +185,13 @@ class Playbacks:
         self._publish(playback, "playback.started", {})
         mime_type = request.mime_type or fetched.content_type
         return await trio.to_thread.run_sync(
-            pcm_source, fetched.body, mime_type, rate, request.repeat, abandon_on_cancel=True
+            pcm_source,
+            fetched.body,
+            mime_type,
+            rate,
+            request.repeat,
+            abandon_on_cancel=True,
+            limiter=self._decoders,
         )
 
     def _publish(self, playback: _Playback, type_: str, data: dict[str, Any]) -> None:
