@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import trio
 
 from vb.net.addresses import numeric_family
 
 Addresses = list[tuple[str, int]]
-Lookup = Callable[[str], list[str]]
+Lookup = Callable[[str], Awaitable[list[str]]]
 
 MAX_REMEMBERED = 256
 THREADS = 8  # our own, so that slow names keep no other work from its thread
@@ -21,14 +21,25 @@ class ResolveError(OSError):
     """The name has no address, or none in time."""
 
 
-def system_lookup(name: str) -> list[str]:
-    """Numeric addresses of a name by the system's resolver; blocks, so it runs in a thread."""
+class SystemLookup:
+    """Numeric addresses of a name by the system's resolver, which blocks: in a thread, a few at once."""
+
+    def __init__(self) -> None:
+        self._limiter: trio.CapacityLimiter | None = None
+
+    async def __call__(self, name: str) -> list[str]:
+        if self._limiter is None:
+            self._limiter = trio.CapacityLimiter(THREADS)
+        return await trio.to_thread.run_sync(_ask_system, name, abandon_on_cancel=True, limiter=self._limiter)
+
+
+def _ask_system(name: str) -> list[str]:
     found = socket.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
 class Resolver:
-    """Looks names up. ``lookup`` blocks in a thread; the same name asked twice at once is looked up once."""
+    """Looks names up by ``lookup`` (OSError or ValueError: no such name); a name asked twice at once is looked up once."""
 
     def __init__(
         self,
@@ -36,15 +47,14 @@ class Resolver:
         timeout: float = 5.0,
         ttl: float = 30.0,
         max_lookups: int = 256,
-        lookup: Lookup = system_lookup,
+        lookup: Lookup | None = None,
     ) -> None:
         self._timeout = timeout
         self._ttl = ttl
         self._max_lookups = max_lookups
-        self._lookup = lookup
+        self._lookup = lookup or SystemLookup()
         self._known: dict[str, tuple[float, list[str]]] = {}
         self._pending: dict[str, trio.Event] = {}
-        self._limiter: trio.CapacityLimiter | None = None
 
     def cached(self, host: str, port: int, family: int | None = None) -> Addresses | None:
         """The addresses if no waiting is needed: the host is numeric or remembered. None: ``resolve`` it."""
@@ -73,12 +83,10 @@ class Resolver:
     async def _look_up(self, name: str) -> None:
         if len(self._pending) >= self._max_lookups:
             raise ResolveError("too many names are being looked up")
-        if self._limiter is None:
-            self._limiter = trio.CapacityLimiter(THREADS)
         self._pending[name] = done = trio.Event()
         addresses: list[str] = []
         try:
-            addresses = await trio.to_thread.run_sync(self._lookup, name, abandon_on_cancel=True, limiter=self._limiter)
+            addresses = await self._lookup(name)
         except (OSError, ValueError):  # ValueError: a label that IDNA refuses, a NUL
             addresses = []
         finally:
