@@ -17,14 +17,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:").match
 
 # Headers that the stack writes itself, by full and compact name: a second one would break the call or lie about it.
-OURS = frozenset(
-    (
-        "via v from f to t call-id i cseq contact m max-forwards content-length l content-type c content-encoding e "
-        "content-disposition route record-route require proxy-require supported k allow user-agent authorization "
-        "proxy-authorization www-authenticate proxy-authenticate session-expires x min-se rseq rack replaces refer-to "
-        "r event o expires date timestamp"
-    ).split()
+_OURS = (
+    "via v from f to t call-id i cseq contact m max-forwards content-length l content-type c content-encoding e "
+    "content-disposition route record-route require proxy-require supported k allow user-agent authorization "
+    "proxy-authorization www-authenticate proxy-authenticate session-expires x min-se rseq rack replaces refer-to "
+    "r event o expires date timestamp"
 )
+OURS = frozenset(_OURS.split())
 _MAX_HEADERS = 64
 _MAX_VALUE = 4096
 

@@ -170,7 +170,7 @@ class SipLeg(Leg):
             self._deadlines.drop("silence")
 
     def _check_silence(self) -> None:
-        heard = self.port.statistics().last_heard if self.port is not None else None
+        heard = self.port.last_heard if self.port is not None else None
         last = max(self._audio_since, heard or 0.0)
         due = last + self._platform.settings.rtp_timeout
         if trio.current_time() >= due:
