@@ -159,9 +159,9 @@ class Connection:
         for message in messages:
             owner.received_message(message, self._hop)
         pongs = self._framer.take_pongs()
-        if messages or pongs or not data.strip(b"\r\n"):
+        if messages or pongs:
             self._incomplete_since = inf
-        elif self._incomplete_since == inf:
+        elif self._incomplete_since == inf and data.strip(b"\r\n"):  # line breaks alone are a keep-alive
             self._incomplete_since = self._last_active
         error = self._framer.error
         if error is not None:

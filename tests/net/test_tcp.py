@@ -1,0 +1,154 @@
+"""TCP on real loopback sockets: reuse, reopening, bounds, refusals."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+import trio
+
+from tests.net.toy_agent import ToyAgent
+from vb.net.driver import Listen, SipEndpoint
+from vb.net.settings import NetSettings
+from vb.sip.effects import Hop
+
+pytestmark = pytest.mark.realtime
+
+OPTIONS = b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: 0\r\n\r\n"
+
+
+class End:
+    """An endpoint with its toy agent; every event wakes who waits."""
+
+    def __init__(self, *listen: Listen, settings: NetSettings | None = None) -> None:
+        self.agent = ToyAgent()
+        self.endpoint = SipEndpoint(self.agent, listen, self._deliver, settings=settings)
+        self.port = 0
+        self._changed = trio.Event()
+
+    def _deliver(self, event: str) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    def send(self, hop: Hop, data: bytes = OPTIONS, *, close: bool = False) -> None:
+        self.endpoint.command(lambda now: self.agent.send(data, hop, close=close))
+
+    async def wait(self, condition: Callable[[ToyAgent], bool]) -> None:
+        with trio.fail_after(5):
+            while not condition(self.agent):
+                await self._changed.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(*ends: End) -> AsyncIterator[None]:
+    async with trio.open_nursery() as nursery:
+        for end in ends:
+            bound = await nursery.start(end.endpoint.run)
+            end.port = bound[0].port if bound else 0
+        yield
+        nursery.cancel_scope.cancel()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    with trio.fail_after(5):
+        while not condition():  # noqa: ASYNC110 - the kernel has no event for it
+            await trio.sleep(0.005)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+async def test_one_connection_serves_both_directions(host: str) -> None:
+    server, client = End(Listen("TCP", "::1" if host == "::1" else "127.0.0.1", 0)), End()
+    async with running(server, client):
+        for _ in range(3):
+            client.send(Hop("TCP", host, server.port))
+        await server.wait(lambda agent: len(agent.received) == 3)
+        source = server.agent.received[0][1]
+        assert source.local == (server.agent.received[0][1].host, server.port)
+        server.send(source)
+        server.send(Hop("TCP", source.host, source.port))
+        await client.wait(lambda agent: len(agent.received) == 2)
+        assert client.agent.received[0][1].port == server.port
+        assert server.endpoint.statistics().open_connections == client.endpoint.statistics().open_connections == 1
+
+
+async def test_a_send_whose_connection_is_gone_opens_one_to_its_hop() -> None:
+    server, client = End(Listen("TCP", "127.0.0.1", 0)), End()
+    async with running(server, client):
+        client.send(Hop("TCP", "127.0.0.1", server.port), close=True)
+        await server.wait(lambda agent: len(agent.received) == 1)
+        await until(lambda: server.endpoint.statistics().open_connections == 0)
+        gone = server.agent.received[0][1]
+        client.send(Hop("TCP", "127.0.0.1", server.port, connection=gone.connection))
+        await server.wait(lambda agent: len(agent.received) == 2)
+        assert server.agent.received[1][1].connection != gone.connection
+
+
+async def test_nobody_listening_is_a_transport_failure() -> None:
+    client = End()
+    with trio.socket.socket() as taken:
+        await taken.bind(("127.0.0.1", 0))
+        hop = Hop("TCP", "127.0.0.1", taken.getsockname()[1])
+        async with running(client):
+            client.send(hop)
+            await client.wait(lambda agent: agent.failed == [hop])
+            assert client.endpoint.statistics().open_connections == 0
+
+
+async def test_an_unknown_name_and_an_unknown_transport_are_transport_failures() -> None:
+    client = End()
+    async with running(client):
+        hops = [Hop("TCP", "a..b", 5060), Hop("TLS", "127.0.0.1", 5061), Hop("UDP", "127.0.0.1", 5060)]
+        for hop in hops:
+            client.send(hop)
+        await client.wait(lambda agent: set(agent.failed) == set(hops))
+
+
+async def test_connections_are_bounded_by_source_and_in_total() -> None:
+    settings = NetSettings(max_connections=3, max_connections_per_source=2)
+    server = End(Listen("TCP", "127.0.0.1", 0), settings=settings)
+    async with running(server):
+        streams = [await trio.open_tcp_stream("127.0.0.1", server.port) for _ in range(4)]
+        await until(lambda: server.endpoint.statistics().refused_connections == 2)
+        assert server.endpoint.statistics().open_connections == 2
+        assert await streams[3].receive_some(1) == b""
+        await streams[0].aclose()
+        await until(lambda: server.endpoint.statistics().open_connections == 1)
+        async with await trio.open_tcp_stream("127.0.0.1", server.port) as again:
+            await again.send_all(OPTIONS)
+            await server.wait(lambda agent: len(agent.received) == 1)
+
+
+async def test_garbage_gets_its_answer_before_the_end() -> None:
+    server = End(Listen("TCP", "127.0.0.1", 0))
+    async with running(server), await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+        await stream.send_all(b"OPTIONS sip:a@b SIP/2.0\r\nContent-Length: x\r\n\r\n" + bytes(100_000))
+        assert await stream.receive_some(100) == b"refused"
+        assert len(server.agent.rejected) == 1
+
+
+async def test_a_peer_that_stops_reading_is_cut_off_and_delays_nobody() -> None:
+    server = End(Listen("TCP", "127.0.0.1", 0), settings=NetSettings(outbox_messages=8))
+    async with running(server), await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+        await stream.send_all(OPTIONS)
+        await server.wait(lambda agent: len(agent.received) == 1)
+        hop = server.agent.received[0][1]
+        for _ in range(200):
+            server.send(hop, bytes(100_000))
+            await trio.lowlevel.checkpoint()
+            if server.agent.failed:
+                break
+        assert set(server.agent.failed) == {hop}
+        await until(lambda: server.endpoint.statistics().open_connections == 0)
+        assert server.endpoint.statistics().overflowed_outboxes == 1
+
+
+async def test_flush_lets_the_last_words_out() -> None:
+    server, client = End(Listen("TCP", "127.0.0.1", 0)), End()
+    async with running(server):
+        async with running(client):
+            client.send(Hop("TCP", "127.0.0.1", server.port))
+            assert client.endpoint.statistics().waiting == 1
+            assert await client.endpoint.flush(5)
+            assert client.endpoint.statistics().waiting == 0
+        await server.wait(lambda agent: len(agent.received) == 1)
