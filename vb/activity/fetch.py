@@ -92,6 +92,8 @@ class Fetcher:
             raise FetchError(f'unsupported protocol scheme "{target.scheme}"')
         if not target.host:
             raise FetchError("no host in request URL")
+        if target.port is not None and not 0 < target.port < 65536:
+            raise FetchError(f"invalid URL: port {target.port}")
         return target
 
     async def _open(self, target: httpx.URL) -> httpx.Response:
