@@ -93,6 +93,11 @@ class Session:
     def remote_tag(self) -> str | None:
         return self.dialog.remote_tag if self.dialog else None
 
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether a 2xx of ours still waits for its ACK."""
+        return self._success is not None
+
     # Verbs.
 
     def bye(self, now: float, headers: Lines = ()) -> None:

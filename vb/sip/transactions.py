@@ -26,6 +26,8 @@ ClientTransaction = InviteClient | NonInviteClient
 ServerTransaction = InviteServer | NonInviteServer
 ServerKey = tuple[str, ...]
 
+_UNANSWERED = frozenset({State.CALLING, State.TRYING, State.PROCEEDING})
+
 
 class TransactionUser(Protocol):
     """What a transaction reports to. Called between two steps, so it may start and answer other transactions."""
@@ -70,6 +72,16 @@ class TransactionLayer:
 
     def __len__(self) -> int:
         return len(self._clients) + len(self._servers)
+
+    @property
+    def pending(self) -> int:
+        """How many still want something of their peer: a final response, or the ACK of a refused INVITE."""
+        clients = sum(transaction.state in _UNANSWERED for transaction in self._clients.values())
+        servers = sum(
+            transaction.kind is Kind.INVITE_SERVER and transaction.state is State.COMPLETED
+            for transaction in self._servers.values()
+        )
+        return clients + servers
 
     # Client side.
 

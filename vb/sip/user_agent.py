@@ -97,6 +97,14 @@ class UserAgent:
             dropped=dict(self._core.dropped),
         )
 
+    def pending(self) -> int:
+        """What still waits for a peer: requests for a final response, 2xx and refusals of INVITEs for their ACK.
+
+        0 means that whoever stops now owes nobody anything; for the end of a process.
+        """
+        unacknowledged = sum(session.unacknowledged for session in self._core.dialogs.values())
+        return self._layer.pending + unacknowledged
+
     # The user's side.
 
     def invite(
