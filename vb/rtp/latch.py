@@ -53,6 +53,8 @@ class Latch:
     """Packets of strangers."""
     _sdp: Address | None = None
     _signalling: str = ""
+    _reopened: bool = False
+    """The signalling moved: whoever is in keeping with it takes over without waiting."""
 
     @property
     def remote(self) -> Address | None:
@@ -69,22 +71,27 @@ class Latch:
         """An offer/answer completed: the peer's SDP address and the host that its signalling comes from.
 
         The first call, or one that moves the SDP address (a re-INVITE), forgets the source: the next in keeping with
-        the new addresses is taken. One that changes nothing keeps it (hold, codec change, session refresh). An
-        unspecified address (RFC 3264 §8.4) is no new address.
+        the new addresses is taken. One that comes from another signalling host lets the next in keeping take over,
+        the present source stays until then. One that changes nothing keeps the lock (hold, codec change, session
+        refresh). An unspecified address (RFC 3264 §8.4) is no new address.
         """
-        self._signalling = plain_host(signalling) if signalling else self._signalling
+        if signalling and plain_host(signalling) != self._signalling:
+            self._reopened = self.source is not None
+            self._signalling = plain_host(signalling)
         if sdp is None or _unspecified(plain_host(sdp[0])):
             return
         target = (plain_host(sdp[0]), sdp[1])
         if target != self._sdp:
-            self._sdp, self.source, self.ssrc = target, None, None
+            self._sdp, self.source, self.ssrc, self._reopened = target, None, None, False
 
     def receive(self, source: tuple[object, ...], ssrc: int, now: float) -> bool:
         """Whether the packet is to be heard. ``source`` is a socket address (host, port, ...), ``now`` in seconds."""
         place = (plain_host(str(source[0])), int(str(source[1])))
-        if place != self.source and not self._may_move(place, ssrc, now):
-            self.refused += 1
-            return False
+        if place != self.source:
+            if not self._may_move(place, ssrc, now):
+                self.refused += 1
+                return False
+            self._reopened = False
         self.source, self.ssrc, self.last_heard = place, ssrc, now
         return True
 
@@ -95,7 +102,7 @@ class Latch:
     def _may_move(self, place: Address, ssrc: int, now: float) -> bool:
         if self.mode == "follow":
             return True
-        if self.source is None:
+        if self.source is None or (self._reopened and place[0] == self._signalling):
             return self._in_keeping(place)
         silence = now - self.last_heard
         if ssrc == self.ssrc and silence >= SAME_STREAM_S:

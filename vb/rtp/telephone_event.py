@@ -73,21 +73,19 @@ class DtmfReceiver:
             self.ignored += 1
             return []
         event, flags, duration = _PAYLOAD.unpack_from(payload)
+        current = self._current
+        if current is not None and timestamp == current.timestamp:
+            if event == current.event:
+                return self._update(current, duration, flags, now)
+            self.ignored += 1
+            return []
         if timestamp in self._done or self._continues_done(event, timestamp, marker):
             return []
-        current = self._current
         if current is None:
             return self._begin(event, timestamp, duration, flags, now)
-        if timestamp == current.timestamp:
-            if event != current.event:
-                self.ignored += 1
-                return []
-            return self._update(current, duration, flags, now)
         age = _signed(current.timestamp - timestamp)
         if event == current.event and not marker and -age == _SEGMENT:
             return self._next_segment(current, timestamp, duration, flags, now)
-        if event == current.event and age == _SEGMENT and current.before:
-            return []  # a straggler of the segment before
         if 0 < age < OVERTAKEN_S * self._clock_rate:
             return [self._report(_Press(event, timestamp, duration, now))]  # all that is left of an earlier press
         return [self._report(current), *self._begin(event, timestamp, duration, flags, now)]
@@ -120,6 +118,7 @@ class DtmfReceiver:
         return self.finish() if flags & _END else []
 
     def _next_segment(self, press: _Press, timestamp: int, duration: int, flags: int, now: float) -> list[Digit]:
+        self._remember(press.timestamp, press.event)
         press.before += _SEGMENT
         press.timestamp, press.duration = timestamp, 0
         return self._update(press, duration, flags, now)
