@@ -58,8 +58,10 @@ class StreamFramer:
         if self._buffer.startswith(b"\r"):
             self._skip_line_breaks()
         end = self._buffer.find(b"\r\n\r\n", self._scanned)
+        self._check_start_line()
         if end < 0:
-            self._check_unfinished()
+            if len(self._buffer) >= self._limits.message:
+                raise RemoteError(413, "message too large")
             self._scanned = max(0, len(self._buffer) - 3)
             return False
         if end + 4 > self._limits.message:
@@ -82,11 +84,10 @@ class StreamFramer:
             at += 2
         del buffer[:at]
 
-    def _check_unfinished(self) -> None:
-        buffer, limits = self._buffer, self._limits
-        if len(buffer) >= limits.message:
-            raise RemoteError(413, "message too large")
-        if self._scanned <= limits.header < len(buffer) and b"\r\n" not in buffer[: limits.header + 2]:
+    def _check_start_line(self) -> None:
+        """Noise without any line end is not worth waiting for a whole message of it."""
+        room = self._limits.header + 2
+        if self._scanned < room <= len(self._buffer) and self._buffer.find(b"\r\n", 0, room) < 0:
             raise RemoteError(414, "start line too long")
 
     def _fail(self, error: RemoteError) -> None:
@@ -104,6 +105,8 @@ def _body_size(head: bytes, limits: Limits) -> int:
             return int(plain[1])
     if found is None and _CONTENT_TYPE(head) is None:
         # §18.3 wants Content-Length on a stream; a message that announces no body at all has none.
+        if b"SIP/" not in head.partition(b"\r\n")[0].upper():
+            raise bad_request("no SIP message in the stream")
         return 0
     length = content_length(read_head(head, limits)[1])
     if length is None:

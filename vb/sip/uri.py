@@ -37,6 +37,7 @@ _ABSOLUTE_URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):((?:[!#-$&-;=?-Z_a-z~\[\
 _ESCAPE = re.compile(_ESCAPED)
 
 _SAFE_USER = "-_.!~*'()&=+$,;?/"
+_SAFE_AFTER_COLON = "-_.!~*'()&=+$,"
 _SAFE_PARAM = "-_.!~*'()[]/:&+$"
 _SAFE_HEADER = "-_.!~*'()[]/?:+$"
 _CACHED_LENGTH = 256
@@ -148,7 +149,7 @@ def _format(uri: Uri) -> str:
     if uri.user is not None:
         parts.append(_escape(uri.user, _SAFE_USER))
         if uri.password is not None:
-            parts += (":", _escape(uri.password, _SAFE_USER))
+            parts += (":", _escape(uri.password, _SAFE_AFTER_COLON))
         parts.append("@")
     parts.append(format_host(uri.host))
     if uri.port is not None:
