@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 import numpy as np
 from numpy.typing import NDArray
 
 from vb.activity.recording_file import RecordingFile
-from vb.dsp.resample import Resampler
 
 Pcm = NDArray[np.int16]
 
 TICKS_PER_SECOND = 50
-_SILENCE_TICKS = 10 * TICKS_PER_SECOND
-"""Silence is written in pieces of this many ticks, so that a long pause does not need its length in memory."""
+MS_PER_TICK = 1000 // TICKS_PER_SECOND
+BLOCK_TICKS = 10 * TICKS_PER_SECOND
+"""Long stretches are written in blocks of this many ticks, so that an hour of silence needs no memory."""
 
 
 @attrs.frozen(eq=False)
@@ -29,58 +29,70 @@ class Piece:
 
 
 class Lane:
-    """A WAV of ``channels`` channels, written by a worker thread.
+    """A WAV of ``channels`` channels at the rate of its first piece, written by a worker thread.
 
-    It starts with its first piece; where a channel has none, it is silent.
-
-    ``rate`` is the file's; 0: that of the first piece. Everything else is resampled to it.
+    It reaches from its first piece to its last; where a channel has none between, it is silent. ``start`` and ``end``
+    are ticks, the latter not included; ``start`` is None while nothing was heard.
     """
 
-    def __init__(self, file: RecordingFile, channels: int, rate: int = 0) -> None:
-        self.file = file
+    def __init__(self, open_file: Callable[[], RecordingFile], channels: int = 1) -> None:
         self.channels = channels
-        self.rate = rate
+        self.rate = 0
         self.start: int | None = None
         self.end = 0
-        self._resamplers: dict[int, Resampler] = {}
+        self._open_file = open_file
+        self._file: RecordingFile | None = None
+
+    @property
+    def file(self) -> RecordingFile:
+        """The file, opened when it is first needed. Raises OSError."""
+        if self._file is None:
+            self._file = self._open_file()
+        return self._file
 
     def write(self, pieces: Sequence[Piece]) -> None:
         """Add what was heard since the last call; pieces of ticks already written are dropped. Raises OSError."""
-        if not pieces:
-            return
-        if self.start is None:
+        if self.start is None and pieces:
             self.start = self.end = min(piece.tick for piece in pieces)
-            self.rate = self.rate or pieces[0].rate
-        first = min((piece.tick for piece in pieces if piece.tick >= self.end), default=self.end)
-        self.pad_to(first)
-        step = self.rate // TICKS_PER_SECOND
-        ticks = max(piece.tick for piece in pieces) + 1 - self.end
-        for begin in range(self.end, self.end + ticks, _SILENCE_TICKS):
-            count = min(_SILENCE_TICKS, self.end + ticks - begin)
-            block = np.zeros((count * step, self.channels), np.int16)
-            for piece in pieces:
-                if begin <= piece.tick < begin + count and piece.samples is not None:
-                    at = (piece.tick - begin) * step
-                    samples = self._at_our_rate(piece.channel, piece.samples, piece.rate)[:step]
-                    block[at : at + len(samples), piece.channel] = samples
-            self.file.write(block, self.rate)
-        self.end += max(ticks, 0)
+            self.rate = pieces[0].rate
+        new = [piece for piece in pieces if piece.tick >= self.end and piece.rate == self.rate]
+        if not new:
+            return
+        self.pad_to(min(piece.tick for piece in new))
+        last = max(piece.tick for piece in new)
+        while self.end <= last:
+            self._write_block(new, min(BLOCK_TICKS, last + 1 - self.end))
 
     def pad_to(self, tick: int) -> None:
         """Silence up to, not including, ``tick``. Nothing while the recording has not begun. Raises OSError."""
-        if self.start is None:
-            return
-        while self.end < tick:
-            count = min(_SILENCE_TICKS, tick - self.end)
-            silence = np.zeros((count * (self.rate // TICKS_PER_SECOND), self.channels), np.int16)
-            self.file.write(silence, self.rate)
-            self.end += count
+        while self.start is not None and self.end < tick:
+            self._write_block((), min(BLOCK_TICKS, tick - self.end))
 
-    def _at_our_rate(self, channel: int, samples: Pcm, rate: int) -> Pcm:
-        if rate == self.rate:
-            return samples
-        resampler = self._resamplers.get(channel)
-        if resampler is None or resampler.rate_in != rate:
-            resampler = self._resamplers[channel] = Resampler(rate, self.rate)
-        converted: Pcm = resampler.process(samples[np.newaxis])[0]
-        return converted
+    def _write_block(self, pieces: Sequence[Piece], ticks: int) -> None:
+        step = self.rate // TICKS_PER_SECOND
+        block = np.zeros((ticks * step, self.channels), np.int16)
+        for piece in pieces:
+            at = (piece.tick - self.end) * step
+            if 0 <= at < len(block) and piece.samples is not None:
+                samples = piece.samples[:step]
+                block[at : at + len(samples), piece.channel] = samples
+        self.file.write(block, self.rate)
+        self.end += ticks
+
+    def read(self, begin: int, end: int) -> tuple[int, NDArray[np.int16]]:
+        """What of ticks ``begin`` to ``end`` it has: its first tick and int16[samples, channels]. Raises OSError."""
+        if self.start is None:
+            return begin, np.zeros((0, self.channels), np.int16)
+        step = self.rate // TICKS_PER_SECOND
+        first, last = max(begin, self.start), min(end, self.end)
+        return first, self.file.read((first - self.start) * step, max(last - first, 0) * step)
+
+    def discard(self) -> None:
+        """Remove its temporary file, if it has one."""
+        if self._file is not None:
+            self._file.discard()
+
+    def abandon(self) -> None:
+        """Nobody waits any more: the file will not appear later."""
+        if self._file is not None:
+            self._file.abandon()

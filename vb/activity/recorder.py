@@ -7,10 +7,14 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import attrs
+import numpy as np
 import trio
 
-from vb.activity.lane import TICKS_PER_SECOND, Lane, Pcm, Piece
+from vb.activity.lane import BLOCK_TICKS, MS_PER_TICK, TICKS_PER_SECOND, Lane, Pcm, Piece
+from vb.activity.recording_file import RecordingFile
 
 log = logging.getLogger("vb.activity")
 
@@ -22,112 +26,190 @@ QUEUE_SECONDS = 30
 Tap = Callable[[Pcm, int, int], None]
 
 
-class Recorder:
-    """One recording: a main lane and any number of further ones on the same timeline.
+@attrs.frozen
+class Outcome:
+    """What a recording left behind: paths, "" for no file; the channels by participant; who has none."""
 
-    ``tap`` gives the callback for one channel of one lane. A disk that fails ends the writing, not the call.
+    file: str = ""
+    multi_channel_file: str = ""
+    channels: dict[str, dict[str, int]] = attrs.field(factory=dict)
+    omitted_legs: list[str] = attrs.field(factory=list)
+
+    def view(self) -> dict[str, Any]:
+        """As a stop answers and ``recording.finished`` says it: empty optional fields left out."""
+        shown: dict[str, Any] = {"file": self.file}
+        for name in ("multi_channel_file", "channels", "omitted_legs"):
+            if value := getattr(self, name):
+                shown[name] = value
+        return shown
+
+
+class Recorder:
+    """One recording: a main lane, and for a multi-channel one a lane for each participant on the same timeline.
+
+    A disk that fails ends the writing, not the call. ``begins`` says whether audio counts yet: until it first does,
+    what the taps hear is not recorded.
     """
 
-    def __init__(self, main: Lane, limiter: trio.CapacityLimiter) -> None:
-        self.main = main
-        self.lanes = [main]
+    def __init__(
+        self,
+        open_file: Callable[[], RecordingFile],
+        channels: int,
+        limiter: trio.CapacityLimiter,
+        begins: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.main = Lane(open_file, channels)
+        self.participants: dict[str, Lane] = {}
         self.paused = False
         self.dropped = 0
-        self.failure = ""
+        self._open_file = open_file
         self._limiter = limiter
+        self._begins = begins
+        self._failed: set[Lane] = set()
         self._queue: deque[tuple[Lane, Piece]] = deque()
         self._gate = threading.Lock()  # an abandoned write may still be at it when the last one comes
         self._first: tuple[int, float] | None = None
 
-    def tap(self, lane: Lane, channel: int) -> Tap:
-        """What a media tap calls with (samples, rate, tick); it only appends to a list."""
-        if lane not in self.lanes:
-            self.lanes.append(lane)
+    async def open(self) -> None:
+        """Make the temporary file of the main lane. Raises OSError."""
+        await trio.to_thread.run_sync(lambda: self.main.file, limiter=self._limiter)
 
+    # --- in the media tick
+
+    def tap(self, channel: int) -> Tap:
+        """What a media tap calls for one channel of the main lane: (samples, rate, tick)."""
+        return self._tap(self.main, channel)
+
+    def participant_tap(self, name: str) -> Tap:
+        """The same for the lane of one participant; who comes back goes on with the old one."""
+        return self._tap(self.participants.setdefault(name, Lane(self._open_file)), 0)
+
+    def _tap(self, lane: Lane, channel: int) -> Tap:
         def write(samples: Pcm, rate: int, tick: int) -> None:
             if self._first is None:
+                if not self._begins():
+                    return
                 self._first = (tick, trio.current_time())
-            if self.failure:
-                return
-            if len(self._queue) >= QUEUE_SECONDS * TICKS_PER_SECOND * 2 * len(self.lanes):
+            if len(self._queue) < QUEUE_SECONDS * TICKS_PER_SECOND * 2 * (1 + len(self.participants)):
+                self._queue.append((lane, Piece(channel, tick, rate, None if self.paused else samples)))
+            else:
                 self._drop()
-                return
-            self._queue.append((lane, Piece(channel, tick, rate, None if self.paused else samples)))
 
         return write
 
     def _drop(self) -> None:
         self.dropped += 1
         if self.dropped == 1:
-            log.warning("the disk is too slow: a recording loses audio", extra={"seconds": QUEUE_SECONDS})
+            log.warning("the disk is too slow: a recording loses audio", extra={"queued_seconds": QUEUE_SECONDS})
 
-    def now_tick(self) -> int:
-        """The tick that the recording has reached by the clock; 0 before its first audio."""
-        if self._first is None:
-            return 0
-        tick, since = self._first
-        return tick + int((trio.current_time() - since) * TICKS_PER_SECOND + 0.001)
+    # --- in the recording's task
 
     async def run(self) -> None:
         """Write once a second, for ever."""
         while True:
             await trio.sleep(FLUSH_SECONDS)
             if self._queue:
+                # Counted here, between two ticks: so it is whole ticks. Abandoned at the end, which waits for it.
                 await trio.to_thread.run_sync(
                     self._write, len(self._queue), abandon_on_cancel=True, limiter=self._limiter
                 )
 
-    async def finish(self, path: Path) -> bool:
-        """Write the rest, up to now, and publish the main lane as ``path``. False: there is no file.
+    async def finish(self, path: Path, multi_channel_path: Path | None = None) -> Outcome:
+        """Write the rest, up to now, and publish. To be called when all taps are removed.
 
-        Raises trio.Cancelled; the file will not appear later then. To be called when all taps are removed.
+        Raises trio.Cancelled; no file will appear later then.
         """
+        until = 0
+        if self._first is not None:
+            tick, since = self._first
+            until = tick + int((trio.current_time() - since) * TICKS_PER_SECOND + 0.001)
         try:
-            return await self._in_thread(self._finish, self.now_tick(), path)
+            # Abandoned on cancel: a disk that hangs must not keep a call from ending.
+            return await trio.to_thread.run_sync(
+                self._finish, until, path, multi_channel_path, abandon_on_cancel=True, limiter=self._limiter
+            )
         except trio.Cancelled:
-            self.main.file.abandon()
+            self.main.abandon()
             log.warning("recording given up: the disk does not answer", extra={"path": str(path)})
             raise
-
-    def discard(self) -> None:
-        """Remove every temporary file."""
-        for lane in self.lanes:
-            lane.file.discard()
-
-    async def _in_thread(self, work: Callable[[int, Path], bool], until: int, path: Path) -> bool:
-        # Abandoned on cancel: a disk that hangs must not keep a call from ending.
-        return await trio.to_thread.run_sync(work, until, path, abandon_on_cancel=True, limiter=self._limiter)
 
     # --- in the worker thread
 
     def _write(self, count: int) -> None:
-        """Write the first ``count`` pieces of the queue: whole ticks, for they were counted between two ticks."""
         with self._gate:
             heard: dict[Lane, list[Piece]] = {}
             for _ in range(min(count, len(self._queue))):
                 lane, piece = self._queue.popleft()
                 heard.setdefault(lane, []).append(piece)
-            try:
-                for lane, pieces in heard.items():
-                    if not self.failure:
-                        lane.write(pieces)
-            except OSError as error:
-                self._fail(error)
+            for lane, pieces in heard.items():
+                if lane not in self._failed:
+                    self._guarded(lane, lane.write, pieces)
 
-    def _finish(self, until: int, path: Path) -> bool:
+    def _guarded(self, lane: Lane, work: Callable[..., Any], *args: Any) -> bool:
+        """A lane that fails is given up, and no other."""
+        try:
+            work(*args)
+        except OSError as error:
+            self._failed.add(lane)
+            lane.discard()
+            log.error("recording failed", extra={"error": error.strerror or str(error)})  # noqa: TRY400  (no bug)
+            return False
+        return True
+
+    def _finish(self, until: int, path: Path, multi_channel_path: Path | None) -> Outcome:
         self._write(len(self._queue))
         with self._gate:
             try:
-                if self.failure:
-                    return False
-                self.main.pad_to(until)
-                return self.main.file.publish(path)
-            except OSError as error:
-                self._fail(error)
-                return False
+                main = self.main
+                good = main not in self._failed and self._guarded(main, main.pad_to, until)
+                outcome = Outcome()
+                if good and multi_channel_path is not None and main.start is not None:
+                    outcome = self._merge(multi_channel_path)
+                if good and main.start is not None and self._guarded(main, main.file.publish, path):
+                    outcome = attrs.evolve(outcome, file=str(path))
+                return outcome
             finally:
-                self.discard()
+                for lane in (self.main, *self.participants.values()):
+                    lane.discard()
 
-    def _fail(self, error: OSError) -> None:
-        self.failure = error.strerror or str(error)
-        log.error("recording failed", extra={"error": self.failure})
+    def _merge(self, path: Path) -> Outcome:
+        """All participants' lanes as the channels of one file, as long as the main one."""
+        main = self.main
+        assert main.start is not None
+        used = {
+            name: lane
+            for name, lane in self.participants.items()
+            if lane not in self._failed and lane.start is not None and lane.rate == main.rate
+        }
+        omitted = [name for name in self.participants if name not in used]
+        if not used:
+            return Outcome(omitted_legs=omitted)
+        merged = Lane(self._open_file, len(used))
+        if not self._guarded(merged, self._interleave, list(used.values()), merged.file, path):
+            return Outcome(omitted_legs=list(self.participants))
+        spans = {
+            name: {
+                "channel": channel,
+                "start_ms": max(lane.start - main.start, 0) * MS_PER_TICK if lane.start is not None else 0,
+                "end_ms": (min(lane.end, main.end) - main.start) * MS_PER_TICK,
+            }
+            for channel, (name, lane) in enumerate(used.items())
+        }
+        return Outcome(multi_channel_file=str(path), channels=spans, omitted_legs=omitted)
+
+    def _interleave(self, lanes: list[Lane], merged: RecordingFile, path: Path) -> None:
+        main = self.main
+        assert main.start is not None
+        step = main.rate // TICKS_PER_SECOND
+        try:
+            for begin in range(main.start, main.end, BLOCK_TICKS):
+                end = min(begin + BLOCK_TICKS, main.end)
+                block = np.zeros(((end - begin) * step, len(lanes)), np.int16)
+                for channel, lane in enumerate(lanes):
+                    first, samples = lane.read(begin, end)
+                    at = (first - begin) * step
+                    block[at : at + len(samples), channel] = samples[:, 0]
+                merged.write(block, main.rate)
+            merged.publish(path)
+        finally:
+            merged.discard()

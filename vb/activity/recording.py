@@ -11,19 +11,19 @@ from typing import Any, Literal
 import attrs
 import trio
 
-from vb.activity.lane import Lane
-from vb.activity.recorder import Recorder
-from vb.activity.recording_file import RecordingFile, RecordingFolder
-from vb.call.errors import Conflict, Invalid, NotFound
+from vb.activity.recorder import Outcome, Recorder
+from vb.activity.recording_file import RecordingFolder
+from vb.call.errors import CommandError, Conflict, Invalid, NotFound
 from vb.call.events import EventBus
 from vb.call.leg import Leg
 from vb.room.room import Room
-from vb.room.rooms import Rooms
 
 log = logging.getLogger("vb.activity")
 
 FINISH_SECONDS = 5.0
 """How long the end of a leg waits for its recording to be on the disk."""
+MERGE_SECONDS = 30.0
+"""The same for a multi-channel recording, whose channels are put together at its end."""
 WRITERS = 8
 """Threads that write recordings; a slow disk delays other recordings, and nothing else."""
 
@@ -67,23 +67,40 @@ class _Recording:
         self.room = room
         self.scope = trio.CancelScope()
         self.done = trio.Event()
-        self.file = ""
-        self.taps: list[Callable[[], None]] = []
+        self.multi_channel_path: Path | None = None
+        self.outcome = Outcome()
+        self.detach: list[Callable[[], None]] = []
 
-    @property
-    def shown(self) -> dict[str, Any]:
-        """What a stop answers and ``recording.finished`` says."""
-        return {"file": self.file}
+
+class ChannelTaps:
+    """A tap on every leg of a room, those that come later too, each for a lane of its own."""
+
+    def __init__(self, room: Room, recorder: Recorder) -> None:
+        self._room = room
+        self._recorder = recorder
+        self._taps: dict[str, Callable[[], None]] = {}
+        for leg in room.members.values():
+            self._changed(leg, True)
+        room.watchers.append(self._changed)
+
+    def _changed(self, leg: Leg, joined: bool) -> None:
+        if joined and leg.port is not None:
+            write = self._recorder.participant_tap(leg.id)
+            self._taps[leg.id] = leg.port.add_tap("in", write, rate=self._room.sample_rate).remove
+        elif leg.id in self._taps:
+            self._taps.pop(leg.id)()
+
+    def remove(self) -> None:
+        self._room.watchers.remove(self._changed)
+        for remove in self._taps.values():
+            remove()
 
 
 class Recordings:
     """All recordings, at most one for each leg and room."""
 
-    def __init__(
-        self, bus: EventBus, rooms: Rooms, folder: Path, *, now: Callable[[], datetime] = datetime.now
-    ) -> None:
+    def __init__(self, bus: EventBus, folder: Path, *, now: Callable[[], datetime] = datetime.now) -> None:
         self._bus = bus
-        self._rooms = rooms
         self._folder = RecordingFolder(folder, now)
         self._limiter = trio.CapacityLimiter(WRITERS)
         self._running: dict[Key, _Recording] = {}
@@ -98,16 +115,16 @@ class Recordings:
         CommandError 500 (no file can be written).
         """
         request.check()
-        # The file keeps the rate it begins with: the room's, or that of the leg's codec (0: as it comes).
-        rate = self._rooms.get(leg.room_id).sample_rate if leg.room_id else 0
-        return await self._start(("leg", leg.id), request, channels=2, rate=rate, leg=leg)
+        recorder = Recorder(self._folder.open, 2, self._limiter, begins=lambda: leg.state != "ringing")
+        return await self._start(("leg", leg.id), request, recorder, leg=leg)
 
     async def start_room(self, room: Room, request: RecordRequest) -> dict[str, Any]:
         """Record what a room hears, mono, until it is stopped or nobody is left. Raises as ``start_leg``."""
         request.check()
         if not room.members:
             raise Conflict("room has no participants")
-        return await self._start(("room", room.id), request, channels=1, rate=room.sample_rate, room=room)
+        recorder = Recorder(self._folder.open, 1, self._limiter)
+        return await self._start(("room", room.id), request, recorder, room=room)
 
     async def stop_leg(self, leg_id: str) -> dict[str, Any]:
         """End the recording and wait for the file: ``{"status": "stopped", "file": path or ""}``."""
@@ -134,37 +151,37 @@ class Recordings:
     # --- inside
 
     async def _start(
-        self,
-        key: Key,
-        request: RecordRequest,
-        *,
-        channels: int,
-        rate: int,
-        leg: Leg | None = None,
-        room: Room | None = None,
+        self, key: Key, request: RecordRequest, recorder: Recorder, *, leg: Leg | None = None, room: Room | None = None
     ) -> dict[str, Any]:
         if key in self._running or key in self._starting:
             raise Conflict("recording already in progress")
-        path = self._folder.reserve(request.filename)
+        recording = _Recording(recorder, self._folder.reserve(request.filename), leg, room)
+        if room is not None and request.multi_channel:
+            recording.multi_channel_path = self._folder.reserve(middle="multichannel")
         self._starting.add(key)
-        file: RecordingFile | None = None
+        started = False
         try:
-            file = await trio.to_thread.run_sync(self._folder.open, limiter=self._limiter)
-            recorder = Recorder(Lane(file, channels, rate), self._limiter)
-            recording = _Recording(recorder, path, leg, room)
+            await recorder.open()
             target = leg or room
             assert target is not None
             target.start_soon(self._run, key, recording)
-        except BaseException:
-            self._folder.release(path)
-            if file is not None:
-                file.discard()
-            raise
+            started = True
+        except OSError as error:
+            log.exception("cannot write recordings")
+            raise CommandError(f"create recording file: {error.strerror}", 500) from error
         finally:
             self._starting.discard(key)
+            if not started:
+                self._release(recording)
+                recorder.main.discard()
         self._running[key] = recording
-        self._bus.publish("recording.started", {"file": str(path)}, leg=leg, room=room)
-        return {"status": "recording", "file": str(path)}
+        self._bus.publish("recording.started", {"file": str(recording.path)}, leg=leg, room=room)
+        return {"status": "recording", "file": str(recording.path)}
+
+    def _release(self, recording: _Recording) -> None:
+        for path in (recording.path, recording.multi_channel_path):
+            if path is not None:
+                self._folder.release(path)
 
     async def _run(self, key: Key, recording: _Recording) -> None:
         try:
@@ -176,26 +193,36 @@ class Recordings:
         finally:
             if self._running.get(key) is recording:  # it ended by itself: a stop would have taken it out
                 del self._running[key]
-            for remove in recording.taps:
-                remove()
-            with trio.CancelScope(shield=True, deadline=trio.current_time() + FINISH_SECONDS):
-                if await recording.recorder.finish(recording.path):
-                    recording.file = str(recording.path)
-            self._folder.release(recording.path)
-            self._bus.publish("recording.finished", recording.shown, leg=recording.leg, room=recording.room)
+            for detach in recording.detach:
+                detach()
+            await self._finish(recording)
+            self._release(recording)
+            shown = recording.outcome.view()
+            self._bus.publish("recording.finished", shown, leg=recording.leg, room=recording.room)
             recording.done.set()
 
+    @staticmethod
+    async def _finish(recording: _Recording) -> None:
+        """Within its time, also when the leg is ending; what goes wrong leaves no file and is never raised."""
+        patience = MERGE_SECONDS if recording.multi_channel_path is not None else FINISH_SECONDS
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + patience):
+            try:
+                recording.outcome = await recording.recorder.finish(recording.path, recording.multi_channel_path)
+            except Exception:
+                log.exception("recording lost")
+
     async def _attach(self, recording: _Recording) -> None:
-        recorder = recording.recorder
-        if recording.room is not None:
-            recording.taps.append(recording.room.mix.add_tap(recorder.tap(recorder.main, 0)).remove)
+        recorder, room, leg = recording.recorder, recording.room, recording.leg
+        if room is not None:
+            recording.detach.append(room.mix.add_tap(recorder.tap(0)).remove)
+            if recording.multi_channel_path is not None:
+                recording.detach.append(ChannelTaps(room, recorder).remove)
             return
-        assert recording.leg is not None
-        await recording.leg.wait_port()
-        port = recording.leg.port
-        if port is not None:
-            recording.taps.append(port.add_tap("in", recorder.tap(recorder.main, 0)).remove)
-            recording.taps.append(port.add_tap("out", recorder.tap(recorder.main, 1)).remove)
+        assert leg is not None
+        await leg.wait_port()
+        if leg.port is not None:
+            recording.detach.append(leg.port.add_tap("in", recorder.tap(0)).remove)
+            recording.detach.append(leg.port.add_tap("out", recorder.tap(1)).remove)
 
     async def _stop(self, key: Key) -> dict[str, Any]:
         recording = self._running.pop(key, None)
@@ -203,7 +230,7 @@ class Recordings:
             raise NotFound("no recording in progress")
         recording.scope.cancel()
         await recording.done.wait()
-        return {"status": "stopped", **recording.shown}
+        return {"status": "stopped", **recording.outcome.view()}
 
     def _pause(self, key: Key, paused: bool) -> dict[str, Any]:
         recording = self._running.get(key)

@@ -14,13 +14,12 @@ import threading
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from vb.call.errors import CommandError, Conflict, Invalid
-from vb.dsp.wav_writer import WavWriter
+import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    import numpy as np
+from vb.call.errors import Conflict, Invalid
+from vb.dsp.wav_writer import HEADER_SIZE, WavWriter
 
 log = logging.getLogger("vb.activity")
 
@@ -68,13 +67,9 @@ class RecordingFolder:
         self._reserved.discard(path)
 
     def open(self) -> RecordingFile:
-        """A new temporary file; to be called in a worker thread. Raises CommandError (500) when there can be none."""
-        try:
-            self._path.mkdir(parents=True, exist_ok=True)
-            return RecordingFile(self._path / f".rec-{secrets.token_hex(8)}.tmp")
-        except OSError as error:
-            log.exception("cannot write recordings", extra={"path": str(self._path)})
-            raise CommandError(f"create recording file: {error.strerror}", 500) from error
+        """A new temporary file; to be called in a worker thread. Raises OSError."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        return RecordingFile(self._path / f".rec-{secrets.token_hex(8)}.tmp")
 
 
 class RecordingFile:
@@ -89,27 +84,32 @@ class RecordingFile:
         self._abandoned = False
         self._gate = threading.Lock()
 
-    def write(self, block: np.ndarray, rate: int) -> None:
+    def write(self, block: NDArray[np.int16], rate: int) -> None:
         """Append int16[frames, channels]; the first block decides rate and channels. Raises OSError."""
         if self._writer is None:
             self._writer = WavWriter(self._file, rate, block.shape[1])
         self._writer.write(block)
 
-    def publish(self, path: Path) -> bool:
-        """Give the file its name. False, and no file, when it is empty or was abandoned. Raises OSError."""
-        if self._writer is None:
-            self.discard()
-            return False
+    def read(self, begin: int, count: int) -> NDArray[np.int16]:
+        """``count`` frames from frame ``begin``, fewer at the end: int16[frames, channels]. Raises OSError."""
+        assert self._writer is not None
+        width = 2 * self._writer.channels
+        self._file.flush()
+        octets = os.pread(self._file.fileno(), count * width, HEADER_SIZE + begin * width)
+        return np.frombuffer(octets[: len(octets) // width * width], "<i2").reshape(-1, self._writer.channels)
+
+    def publish(self, path: Path) -> None:
+        """Give the file its name, safely on the disk. Raises OSError, also when it was abandoned."""
+        assert self._writer is not None
         try:
             self._writer.close()
             self._file.flush()
             os.fsync(self._file.fileno())
             with self._gate:
                 if self._abandoned:
-                    return False
+                    raise OSError(errno.ECANCELED, "nobody waits for it any more")
                 _link(self._temporary, path)
             _sync_folder(path.parent)
-            return True
         finally:
             self.discard()
 
