@@ -1,4 +1,4 @@
-"""User agents joined by a bad network, all in memory and in virtual time: seeded loss, delay, reordering, duplicates."""
+"""User agents joined by a bad network, in memory and in virtual time: seeded loss, delay, reordering, duplicates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two user agents through a bad network: whatever is lost, doubled or late, every call ends once and nothing is left."""
+"""Two user agents through a bad network: whatever is lost, doubled or late, a call ends once and nothing is left."""
 
 from __future__ import annotations
 

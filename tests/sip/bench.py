@@ -5,7 +5,10 @@ from __future__ import annotations
 from random import Random
 
 from vb.sip.effects import Event, Hop
-from vb.sip.message import Response, parse_message
+from vb.sip.errors import RemoteError
+from vb.sip.head import read_head
+from vb.sip.limits import DEFAULT_LIMITS
+from vb.sip.message import Message, Response, parse_message, read_start_line
 from vb.sip.uri import parse_uri
 from vb.sip.user_agent import UaConfig, UserAgent
 
@@ -52,6 +55,16 @@ def request(
     return ("\r\n".join(head) + "\r\n\r\n" + body).encode()
 
 
+def read(data: bytes) -> Message:
+    """What we sent. Refusals of malformed requests lack what those lacked: they are no messages to a parser."""
+    try:
+        return parse_message(data)
+    except RemoteError:
+        assert data.startswith(b"SIP/2.0 4")
+        start_line, headers = read_head(data.partition(b"\r\n\r\n")[0], DEFAULT_LIMITS)
+        return read_start_line(start_line, headers, b"")
+
+
 class Bench:
     """One agent, hit with messages; what it sends is parsed and kept."""
 
@@ -70,7 +83,7 @@ class Bench:
         messages: list[object] = []
         for send in self.agent.take_sends():
             self.sent.append((self.now, send.data, send.hop))
-            messages.append(parse_message(send.data))
+            messages.append(read(send.data))
         self.events += self.agent.take_events()
         return messages
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from vb.sip.errors import RemoteError
+from vb.sip.validate import validate
 
 if TYPE_CHECKING:
     from vb.sip.config import UaConfig
@@ -37,6 +38,8 @@ def check_headers(request: Request, config: UaConfig) -> Refusal | None:
     """§8.2.2: Request-URI scheme and Require; then the content, §8.2.3. Raises RemoteError for what cannot be read."""
     if request.uri.scheme not in _SCHEMES:
         return Refusal(416)
+    if request.method != "BYE":  # whatever else it says, a BYE ends the call
+        validate(request)
     if request.method == "REGISTER" and request.to.uri.scheme not in _SCHEMES:
         return Refusal(400, reason="To is no SIP URI")  # §10.2
     if request.method == "REFER" and not _has_one(request, "Refer-To"):
@@ -44,9 +47,6 @@ def check_headers(request: Request, config: UaConfig) -> Refusal | None:
     unknown = [tag for tag in request.require if tag not in config.supported]
     if unknown:
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))  # §8.2.2.3
-    request.max_forwards  # noqa: B018  reading is checking (§20.22)
-    request.record_routes  # noqa: B018
-    request.contacts  # noqa: B018
     if request.method in _WITH_BODY:
         return _check_body(request, config)
     return None
