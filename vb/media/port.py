@@ -231,6 +231,8 @@ class Port:
         self._clock.io.close_writer(self.row)
         self._clock.receiver.move_out(self)
         _LIBC.connect(self.sock.fileno(), _UNSPECIFIED, len(_UNSPECIFIED))
+        if self.sock.getsockname()[1] != self.local[1]:  # the kernel takes back a port that it chose itself
+            self.sock.bind(self.local)
 
     def tell(self, event: MediaEvent) -> None:
         """Hand ``event`` to the leg after this tick."""
