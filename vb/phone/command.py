@@ -16,6 +16,7 @@ from vb.phone.call import CallRefused, PhoneCall
 from vb.phone.phone import PhoneSettings, open_phone
 from vb.phone.trace import ladder
 from vb.sip.errors import RemoteError
+from vb.sip.uri import parse_uri
 
 log = logging.getLogger("vb.phone")
 
@@ -89,10 +90,16 @@ async def place(order: CallOrder, voice: Pcm | None, tell: Callable[[str], None]
 def run(order: CallOrder, tell: Callable[[str], None]) -> int:
     """Place the call; the exit status: 0 answered, 1 not, 2 the order was wrong."""
     try:
-        voice = read_voice(order.play) if order.play is not None else None
-        return trio.run(place, order, voice, tell)
-    except (WavError, OSError) as error:
-        tell(f"cannot use {order.play or 'this address'}: {error}")
+        target = parse_uri(order.uri)
     except RemoteError as error:
-        tell(f"not a SIP URI that can be called: {order.uri} ({error.reason})")
-    return 2
+        tell(f"{order.uri} cannot be called: {error.reason}; give a SIP URI like sip:user@host")
+        return 2
+    if target.scheme != "sip" or not target.host:
+        tell(f"{order.uri} cannot be called: give a SIP URI like sip:user@host")
+        return 2
+    try:
+        voice = read_voice(order.play) if order.play is not None else None
+    except (WavError, OSError) as error:
+        tell(f"{order.play} cannot be played: {error}")
+        return 2
+    return trio.run(place, order, voice, tell)
