@@ -20,10 +20,10 @@ from vb.environment import (
     choice,
     duration,
     flag,
-    host_port,
     http_url,
     ip_address,
     ip_networks,
+    listen_address,
     one_of_numbers,
     only_true,
     port_number,
@@ -36,6 +36,9 @@ from vb.environment import (
 from vb.sdp.formats import Codec, parse_codec_names
 from vb.sip.errors import RemoteError
 from vb.sip.uri import parse_uri
+
+# Settings of parts that are not built: accepted, so that one environment serves every build, but said aloud.
+_UNBUILT = ("sip_tls_port", "siprec_enabled", "siprec_src_enabled", "livekit_enabled", "moq_enabled")
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -74,7 +77,7 @@ class Config:
     default_sample_rate: int = _setting(one_of_numbers((8000, 16000, 48000), 16000), 16000)
 
     # The API and its webhooks
-    http_addr: tuple[str, int] = _setting(host_port, ("", 8080))
+    http_addr: str = _setting(listen_address, ":8080")
     allowed_ips: Networks = _setting(ip_networks, ())  # noqa: RUF009
     trust_proxy_headers: bool = _setting(flag(False), False)
     webhook_url: str = _setting(http_url, "")
@@ -180,7 +183,7 @@ class Config:
     livekit_default_token_ttl: float = _setting(duration, 21_600.0)
     livekit_opus_bitrate: int = _setting(whole(6000, 510_000), 24_000)
     moq_enabled: bool = _setting(only_true, False)
-    moq_listen_addr: tuple[str, int] = _setting(host_port, ("", 8443))
+    moq_listen_addr: str = _setting(listen_address, ":8443")
     moq_opus_bitrate: int = _setting(whole(6000, 510_000), 24_000)
     moq_tls_cert_file: str = _setting(text, "")
     moq_tls_key_file: str = _setting(text, "")
@@ -227,7 +230,10 @@ class Config:
     def warnings(self, environment: Mapping[str, str]) -> list[str]:
         """What was accepted but will not do what it says, one sentence each."""
         dropped = parse_codec_names(environment.get("SIP_CODECS", ""))[1]
-        return [f"SIP_CODECS names codecs that cannot run and are left out: {', '.join(dropped)}"] if dropped else []
+        said = [f"SIP_CODECS names codecs that cannot run and are left out: {', '.join(dropped)}"] if dropped else []
+        return said + [
+            f"{name.upper()} is set, but this build has nothing for it" for name in _UNBUILT if getattr(self, name)
+        ]
 
     @property
     def secrets(self) -> tuple[str, ...]:

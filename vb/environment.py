@@ -155,12 +155,13 @@ def ip_networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Netwo
         raise ValueError(f"a comma list of IP addresses and CIDR blocks ({error})") from None
 
 
-def host_port(value: str) -> tuple[str, int]:
-    """``host:port``, ``[v6]:port`` or ``:port`` (every address, given as "") to listen on."""
+def listen_address(value: str) -> str:
+    """``host:port``, ``[v6]:port`` or ``:port`` (every address) to listen on."""
     host, colon, port = value.strip().rpartition(":")
-    if not colon or not re.fullmatch(r"\d{1,5}", port) or int(port) > 65535 or (":" in host and host[0] != "["):
+    bracketed = host[:1] == "[" and host[-1:] == "]"
+    if not colon or not re.fullmatch(r"[0-9]{1,5}", port) or int(port) > 65535 or (":" in host and not bracketed):
         raise ValueError("host:port or :port")
-    return host.strip("[]"), int(port)
+    return value.strip()
 
 
 def port_number(value: str) -> int:

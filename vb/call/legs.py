@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
+import trio
+
 from vb.call.cdr import Cdr
 from vb.call.errors import NotFound
 from vb.call.leg import Leg
@@ -18,6 +20,7 @@ class Legs:
         self.reasons: Counter[tuple[str, str]] = Counter()  # (type, end reason)
         self._legs: dict[str, Leg] = {}
         self._ending: set[Leg] = set()
+        self._finished = trio.Event()
         self._on_hangup: list[Callable[[Leg], None]] = []
         self._on_ended: list[Callable[[Leg, Cdr], None]] = []
 
@@ -57,6 +60,12 @@ class Legs:
         """How many are alive or have not published their ``leg.disconnected`` yet."""
         return len(self._legs) + len(self._ending)
 
+    async def wait_finished(self) -> None:
+        """Return when no leg is alive and every ``leg.disconnected`` has been published."""
+        while self.unfinished:
+            self._finished = trio.Event()
+            await self._finished.wait()
+
     def _leave(self, leg: Leg) -> None:
         if self._legs.pop(leg.id, None) is not None:
             self._ending.add(leg)
@@ -73,3 +82,5 @@ class Legs:
         self.reasons[leg.type, cdr.reason] += 1
         for callback in self._on_ended:
             callback(leg, cdr)
+        if not self.unfinished:
+            self._finished.set()
