@@ -1,0 +1,109 @@
+"""The API on the stage of ``tests.room``: real table, rooms, legs and activities; no sockets unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import trio
+from quart_trio import QuartTrio
+
+from tests.room.stage import Stage, StageLeg
+from vb.activity.fetch import Fetcher, FetchSettings
+from vb.activity.playback import Playbacks
+from vb.activity.recording import Recordings
+from vb.api.allow_list import AllowList
+from vb.api.documents import documents
+from vb.api.metrics import Family
+from vb.api.rest import HttpParts, build_app, to_the_end
+from vb.api.services import Readiness, Services
+from vb.api.vsi import Hub
+from vb.api.vsi_socket import vsi_view
+from vb.call.leg import Leg
+from vb.legs.sip.outbound_request import OutboundRequest
+
+
+class StageDialer:
+    """Outbound legs that ring until the test answers."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.requests: list[OutboundRequest] = []
+        self._stage = stage
+
+    def create_outbound(self, request: OutboundRequest) -> Leg:
+        self.requests.append(request)
+        leg = StageLeg(self._stage.bus, "sip_outbound", webhook=request.webhook, app_id=request.app_id)
+        self._stage.legs.add(leg)
+        self._stage.nursery.start_soon(leg.live)
+        return leg
+
+
+class Bench:
+    def __init__(self, stage: Stage, services: Services, hub: Hub, app: QuartTrio, dialer: StageDialer) -> None:
+        self.stage = stage
+        self.services = services
+        self.hub = hub
+        self.app = app
+        self.dialer = dialer
+
+    async def ask(
+        self, method: str, path: str, body: str | bytes | None = None, *, client: str = "127.0.0.1", **headers: str
+    ) -> tuple[int, Any, Any]:
+        """Status, JSON (or text) and headers of one request."""
+        shown = {name.replace("_", "-"): value for name, value in headers.items()}
+        raw, _, query = path.partition("?")
+        response = await self.app.test_client().open(
+            raw,
+            method=method,
+            data=body,
+            headers=shown,
+            query_string={} if not query else query,
+            scope_base={"client": (client, 40000), "raw_path": raw.encode()},
+        )
+        text = await response.get_data(as_text=False)
+        assert isinstance(text, bytes)
+        if response.content_type == "application/json":
+            assert text.endswith(b"\n")
+            return response.status_code, await response.get_json(force=True), response.headers
+        return response.status_code, text, response.headers
+
+
+@asynccontextmanager
+async def open_bench(tmp_path: Path, *, allow_list: AllowList = AllowList(), buffer: int = 256) -> AsyncIterator[Bench]:
+    async with trio.open_nursery() as nursery:
+        stage = Stage(nursery)
+        await nursery.start(stage.rooms.run)
+        dialer = StageDialer(stage)
+        client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(404)))
+        services = Services(
+            instance_id="node-1",
+            bus=stage.bus,
+            legs=stage.legs,
+            rooms=stage.rooms,
+            sip=dialer,
+            playbacks=Playbacks(stage.bus, Fetcher(client, FetchSettings())),
+            recordings=Recordings(stage.bus, tmp_path),
+            readiness=Readiness("ready"),
+        )
+        hub = Hub(services, buffer)
+        commands = await nursery.start(hub.run)
+        app = build_app(
+            services,
+            HttpParts(
+                allow_list=allow_list,
+                documents=documents(no_families),
+                vsi=vsi_view(hub, "node-1", nursery),
+                detached=partial(to_the_end, commands),
+            ),
+        )
+        yield Bench(stage, services, hub, app, dialer)
+        await client.aclose()
+        nursery.cancel_scope.cancel()
+
+
+def no_families() -> Iterator[Family]:
+    return iter(())

@@ -1,0 +1,104 @@
+"""One HTTP connection of Hypercorn, made so that a client that stops reading can never hold us."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import trio
+from hypercorn.config import Config
+from hypercorn.events import Closed, Event, RawData
+from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
+
+WRITE_SECONDS = 5.0
+"""How long a client may take to accept what it is sent."""
+STOP_SECONDS = 1.0
+"""The same once the server is stopping."""
+
+
+class Connections:
+    """All open connections: so that the end of the server can be hurried."""
+
+    def __init__(self) -> None:
+        self._open: set[ClientConnection] = set()
+        self._stopping = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    @property
+    def write_seconds(self) -> float:
+        return STOP_SECONDS if self._stopping else WRITE_SECONDS
+
+    def add(self, connection: ClientConnection) -> None:
+        self._open.add(connection)
+
+    def remove(self, connection: ClientConnection) -> None:
+        self._open.discard(connection)
+
+    def hurry(self) -> None:
+        """Writes that are waiting now have STOP_SECONDS left."""
+        self._stopping = True
+        for connection in self._open:
+            connection.hurry()
+
+
+class ClientConnection(TCPServer):
+    """Hypercorn's connection with a deadline on writes, and visible to the application as ``state["connection"]``."""
+
+    def __init__(self, connections: Connections, app: AppWrapper, config: Config, context: Any, stream: Any) -> None:
+        self.heard_at = trio.current_time()
+        self._connections = connections
+        self._writing: trio.CancelScope | None = None
+        state = ConnectionState(LifespanState({"connection": self}))
+        super().__init__(app, config, context, state, stream)
+
+    async def run(self) -> None:
+        """The whole life of the connection."""
+        self._connections.add(self)
+        try:
+            await super().run()
+        finally:
+            self._connections.remove(self)
+
+    async def protocol_send(self, event: Event) -> None:
+        """Hypercorn shields its writes from cancellation without any limit; here they end after ``write_seconds``."""
+        if not isinstance(event, RawData):
+            await super().protocol_send(event)
+            return
+        async with self.send_lock:
+            try:
+                with trio.CancelScope(shield=True) as self._writing:
+                    self._writing.deadline = trio.current_time() + self._connections.write_seconds
+                    await self.stream.send_all(event.data)
+                    return
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                await self.protocol.handle(Closed())
+                return
+            finally:
+                self._writing = None
+        await self.abort()
+
+    async def abort(self) -> None:
+        """Cut the connection: what was not sent is lost, and whoever waits on it ends."""
+        with trio.CancelScope(shield=True):
+            await trio.aclose_forcefully(self.stream)
+            await self.protocol.handle(Closed())
+
+    def hurry(self) -> None:
+        """Give a waiting write only STOP_SECONDS more."""
+        if self._writing is not None:
+            self._writing.deadline = min(self._writing.deadline, trio.current_time() + STOP_SECONDS)
+
+    async def _read_data(self) -> None:
+        """As Hypercorn's, noting when something was heard: protocol pongs do not reach the application."""
+        while True:
+            try:
+                data = await self.stream.receive_some(2**16)
+            except (trio.ClosedResourceError, trio.BrokenResourceError):
+                break
+            self.heard_at = trio.current_time()
+            await self.protocol.handle(RawData(bytes(data)))
+            if data == b"":
+                break
+        await self.protocol.handle(Closed())

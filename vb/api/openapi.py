@@ -1,0 +1,112 @@
+"""The REST specification (OpenAPI 3.1), made from the table of operations."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+
+from vb.api import operations  # noqa: F401  (fills the table)
+from vb.api.notation import schema_of
+from vb.api.operation import TABLE, Operation
+
+VERSION: Final = version("vb")
+_REASONS: Final = {
+    101: "WebSocket",
+    200: "OK",
+    201: "Created",
+    202: "Accepted; the outcome is an event",
+    204: "Done",
+    400: "The request is wrong",
+    403: "Forbidden",
+    404: "Not found",
+    409: "Does not fit the present state",
+    500: "Internal error",
+    501: "Not built yet",
+    502: "The other side refused",
+    503: "Not available now",
+}
+_METHODS: Final = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
+
+
+def openapi() -> dict[str, Any]:
+    """The whole document. A method that OpenAPI does not know stands under ``x-<method>``."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in TABLE:
+        key = operation.method.lower()
+        if operation.method not in _METHODS:
+            key = f"x-{key}"
+        paths.setdefault(operation.url, {})[key] = _operation(operation)
+    types = [op.body for op in TABLE if op.body is not None] + [op.result for op in TABLE if op.result is not None]
+    _, components = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
+    components["Error"] = {
+        "type": "object",
+        "properties": {"instance_id": {"type": "string"}, "error": {"type": "string"}},
+        "required": ["error"],
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "VoiceBlender API",
+            "version": VERSION,
+            "description": "Every object in an answer begins with instance_id. Unknown fields are ignored, keys match "
+            "whatever their case, an empty string in an optional field means absent.",
+        },
+        "paths": paths,
+        "components": {"schemas": dict(sorted(components.items()))},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "parameters": [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in operation.parameters
+        ]
+        + [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in operation.query],
+        "responses": _responses(operation),
+    }
+    body = body_schema(operation)
+    if body is not None:
+        shown["requestBody"] = {
+            "required": operation.body_required or "required" in body,
+            "content": {"application/json": {"schema": body}},
+        }
+    if operation.vsi:
+        shown["x-vsi-command"] = operation.vsi
+    if not operation.built:
+        shown["x-built"] = False
+    return shown
+
+
+def body_schema(operation: Operation) -> dict[str, Any] | None:
+    """The schema of the request body; None when there is none."""
+    if operation.body is not None:
+        schema: dict[str, Any] = {"$ref": f"#/components/schemas/{operation.body.__name__}"}
+        if operation.needs:
+            schema = {"allOf": [schema], "required": list(operation.needs)}
+        return schema
+    return schema_of(operation.fields) if operation.fields else None
+
+
+def result_schema(operation: Operation, template: str = "#/components/schemas/{name}") -> dict[str, Any]:
+    """The schema of the answer."""
+    if operation.result is None:
+        return {}
+    (schema,), _ = msgspec.json.schema_components([operation.result], ref_template=template)
+    return schema
+
+
+def _responses(operation: Operation) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": _REASONS[operation.status]}
+    if operation.result is not None:
+        success["content"] = {"application/json": {"schema": result_schema(operation)}}
+    codes = sorted({*operation.errors, *(() if operation.built else (501,)), *(() if operation.root else (403,))})
+    failure = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {str(operation.status): success} | {
+        str(code): {"description": _REASONS[code], "content": failure} for code in codes
+    }

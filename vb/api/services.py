@@ -1,0 +1,51 @@
+"""What the API translates to: the parts of the platform, as far as the API uses them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+import attrs
+
+from vb.activity.playback import Playbacks
+from vb.activity.recording import Recordings
+from vb.call.events import EventBus, Webhook
+from vb.call.leg import Leg
+from vb.call.legs import Legs
+from vb.legs.sip.outbound_request import OutboundRequest
+from vb.room.rooms import Rooms
+
+State = Literal["starting", "ready", "draining"]
+
+
+class Dialer(Protocol):
+    """Makes outbound legs. Raises CommandError before anything happened."""
+
+    def create_outbound(self, request: OutboundRequest) -> Leg: ...
+
+
+@attrs.define
+class Readiness:
+    """Whether the process wants traffic; ``app`` writes it, /readyz reads it."""
+
+    state: State = "starting"
+
+
+@attrs.frozen(kw_only=True)
+class Services:
+    """Everything an operation may use. ``gauges`` gives further numbers for /metrics, by metric name."""
+
+    instance_id: str
+    bus: EventBus
+    legs: Legs
+    rooms: Rooms
+    sip: Dialer
+    playbacks: Playbacks
+    recordings: Recordings
+    readiness: Readiness = attrs.field(factory=Readiness)
+    gauges: Callable[[], Mapping[str, float]] = dict
+
+
+def webhook_of(url: str, secret: str) -> Webhook | None:
+    """The webhook that a request names; None without a URL."""
+    return Webhook(url, secret) if url else None

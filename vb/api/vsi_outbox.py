@@ -1,0 +1,97 @@
+"""What waits to be sent to one VSI client: events are bounded and dropped when the client is slow, answers are not."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+import trio
+
+ANSWERS: Final = 512
+"""Answers that may wait before no more commands are read from the client."""
+
+
+class _Gap:
+    """Events that were dropped at this place of the sequence."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 1
+
+
+class Outbox:
+    """A queue of text frames. ``size`` bounds the events in it; dropped ones are counted where they are missing."""
+
+    def __init__(self, size: int, dropped: Callable[[int], None] = lambda _: None) -> None:
+        self._size = size
+        self._dropped = dropped
+        self._queue: deque[tuple[str, bool] | _Gap] = deque()
+        self._events = 0
+        self._answers = 0
+        self._some = trio.Event()
+        self._room = trio.Event()
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def put_event(self, text: str) -> None:
+        """Queue an event, or count it as dropped when the buffer is full."""
+        if self._closed:
+            return
+        if self._events >= self._size:
+            self._drop()
+            return
+        self._events += 1
+        self._queue.append((text, True))
+        self._some.set()
+
+    def put_answer(self, text: str) -> None:
+        """Queue anything that is not an event; never dropped."""
+        if self._closed:
+            return
+        self._answers += 1
+        self._queue.append((text, False))
+        self._some.set()
+
+    def close(self) -> None:
+        """No more is taken; ``get`` hands out what is there, then None."""
+        self._closed = True
+        self._some.set()
+        self._room.set()
+
+    async def get(self) -> str | None:
+        """The next frame; None when closed and empty."""
+        while not self._queue:
+            if self._closed:
+                return None
+            self._some = trio.Event()
+            await self._some.wait()
+        item = self._queue.popleft()
+        if isinstance(item, _Gap):
+            return f'{{"type":"events_dropped","count":{item.count}}}'
+        text, is_event = item
+        if is_event:
+            self._events -= 1
+        else:
+            self._answers -= 1
+            if self._answers < ANSWERS:
+                self._room.set()
+        return text
+
+    async def wait_room(self) -> None:
+        """Return when the client has read enough of its answers to be given more."""
+        while self._answers >= ANSWERS and not self._closed:
+            self._room = trio.Event()
+            await self._room.wait()
+
+    def _drop(self) -> None:
+        last = self._queue[-1] if self._queue else None
+        if isinstance(last, _Gap):
+            last.count += 1
+        else:
+            self._queue.append(_Gap())
+            self._some.set()
+        self._dropped(1)

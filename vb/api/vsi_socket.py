@@ -1,0 +1,67 @@
+"""A VSI connection on Quart's WebSocket."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+from quart import Response, Websocket, websocket
+
+from vb.api.pattern import Pattern
+from vb.api.pattern_parser import PatternError
+from vb.api.replies import error
+from vb.api.vsi import Hub
+
+log = logging.getLogger("vb.api")
+
+
+class QuartSocket:
+    """The accepted WebSocket of the current request."""
+
+    def __init__(self, accepted: Websocket, nursery: trio.Nursery) -> None:
+        self._websocket = accepted
+        self._connection: Any = accepted.scope.get("state", {}).get("connection")
+        self._nursery = nursery
+
+    async def send(self, text: str) -> None:
+        await self._websocket.send(text)
+
+    async def receive(self) -> str | bytes | None:
+        data: str | bytes | None = await self._websocket.receive()
+        return data
+
+    async def close(self, code: int) -> None:
+        await self._websocket.close(code)
+
+    def abort(self) -> None:
+        """Cut the connection without waiting."""
+        if self._connection is not None:
+            self._nursery.start_soon(self._connection.abort)
+
+    def last_heard(self) -> float:
+        """When any byte came from the client, protocol pongs included."""
+        return self._connection.heard_at if self._connection is not None else -math.inf
+
+
+def vsi_view(hub: Hub, instance_id: str, nursery: trio.Nursery) -> Callable[[], Awaitable[Response | None]]:
+    """The view of /v1/vsi. A pattern that cannot be used is refused before the upgrade."""
+
+    async def view() -> Response | None:
+        text = websocket.args.get("app_id")
+        try:
+            pattern = Pattern(text) if text else None
+        except PatternError as wrong:
+            return error(instance_id, 400, f"invalid app_id regex: {wrong}", Connection="close")
+        accepted: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
+        await accepted.accept()
+        try:
+            await hub.serve(QuartSocket(accepted, nursery), pattern)
+        except Exception:
+            log.exception("VSI connection crashed")
+            await accepted.close(1011)  # RFC 6455 §7.4.1; without this the client would see 1000
+        return None
+
+    return view
