@@ -179,6 +179,18 @@ def test_what_is_refused() -> None:
         Resampler(12345, 8000)
     with pytest.raises(ValueError, match="step"):
         Resampler(48000, 8000).process(np.zeros((1, 959), np.int16))
+    for rows in (None, slice(0, 1), np.array([1, 2, 3])):
+        with pytest.raises(ValueError, match="rows"):
+            Resampler(8000, 16000, 4).process(np.zeros((2, 160), np.int16), rows)
+
+
+def test_a_batch_larger_than_the_cache_is_cut_unheard() -> None:
+    frames = np.random.default_rng(3).normal(0, 5000, (300, 320)).astype(np.int16)
+    together = stream(Resampler(8000, 16000, 300), frames)
+    shuffled = np.random.default_rng(4).permutation(300)
+    by_index = Resampler(8000, 16000, 300)
+    heard = np.concatenate([by_index.process(frames[shuffled, at : at + 160], shuffled) for at in (0, 160)], axis=1)
+    assert np.max(np.abs(heard - together[shuffled].astype(int))) <= 1
 
 
 def test_filters_are_symmetric_and_have_unit_gain() -> None:

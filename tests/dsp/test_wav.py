@@ -165,6 +165,12 @@ def test_the_writer_closes_once_and_refuses_other_shapes() -> None:
         WavWriter(file, 0)
 
 
+def test_a_file_that_was_never_closed_is_still_readable() -> None:
+    file = io.BytesIO()
+    WavWriter(file, 16000).write(SAMPLES)
+    assert parse_wav(file.getvalue()).samples.tolist() == SAMPLES.tolist()
+
+
 def test_a_full_file_stays_valid() -> None:
     class Sink(io.BytesIO):
         """Keeps the header only: four gigabytes are not written here."""

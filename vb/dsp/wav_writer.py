@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 HEADER_SIZE = _HEADER.size
+_OPEN = 0xFFFFFFFF  # readers take it as "to the end of the file": a file whose writer died is still a recording
 MAX_DATA = 0xFFFFFFFF - HEADER_SIZE
 """A RIFF size has 32 bits: 12 hours of stereo at 24 kHz."""
 
@@ -31,7 +32,7 @@ class WavWriter:
         self._file = file
         self._limit = MAX_DATA // (2 * channels)
         self._closed = False
-        file.write(self._header())
+        file.write(self._header(riff=_OPEN, data=_OPEN))
 
     @property
     def seconds(self) -> float:
@@ -54,16 +55,16 @@ class WavWriter:
             return
         self._closed = True
         self._file.seek(0)
-        self._file.write(self._header())
+        size = self.frames * 2 * self.channels
+        self._file.write(self._header(riff=HEADER_SIZE - 8 + size, data=size))
         self._file.seek(0, 2)
 
-    def _header(self) -> bytes:
+    def _header(self, *, riff: int, data: int) -> bytes:
         frame = 2 * self.channels
-        size = self.frames * frame
         return _HEADER.pack(
-            b"RIFF", HEADER_SIZE - 8 + size, b"WAVE",
+            b"RIFF", riff, b"WAVE",
             b"fmt ", 16, 1, self.channels, self.rate, min(self.rate * frame, 0xFFFFFFFF), frame, 16,
-            b"data", size,
+            b"data", data,
         )  # fmt: skip
 
     def __enter__(self) -> WavWriter:
