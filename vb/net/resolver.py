@@ -39,7 +39,7 @@ def _ask_system(name: str) -> list[str]:
 
 
 class Resolver:
-    """Looks names up by ``lookup`` (OSError or ValueError: no such name); a name asked twice at once is looked up once."""
+    """Looks names up by ``lookup`` (OSError, ValueError: none such); a name asked twice at once is looked up once."""
 
     def __init__(
         self,
