@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,14 @@ from vb.phone.phone import Phone, PhoneSettings, open_phone
 from vb.phone.trace import ladder
 
 
+@asynccontextmanager
+async def open_phone_later(settings: PhoneSettings) -> AsyncIterator[Phone]:
+    """A phone whose clock ticks between those of one opened before: at one instant their order would be chance."""
+    await trio.sleep(0.007)
+    async with open_phone(settings) as phone:
+        yield phone
+
+
 async def answer_next(phone: Phone) -> None:
     call = await phone.wait_call()
     call.ring()
@@ -27,7 +37,7 @@ async def answer_next(phone: Phone) -> None:
 async def test_what_one_says_the_other_hears(transport: str) -> None:
     alice_settings = PhoneSettings(user="alice", transport=transport, seed=1)  # type: ignore[arg-type]
     bob_settings = PhoneSettings(user="bob", transport=transport, seed=2)  # type: ignore[arg-type]
-    async with open_phone(alice_settings) as alice, open_phone(bob_settings) as bob:
+    async with open_phone(alice_settings) as alice, open_phone_later(bob_settings) as bob:
         call = await alice.dial(str(bob.uri))
         other = await bob.wait_call()
         other.ring()
@@ -48,7 +58,7 @@ async def test_what_one_says_the_other_hears(transport: str) -> None:
         assert other.digits == ["5", "#"]
         await call.hangup()
         assert (await other.wait_ended(), call.ended_by) == ("remote_bye", "local_bye")
-        assert call.statuses == [100, 180, 200]
+        assert call.statuses == [180, 200]
         assert alice.trace.retransmissions() == 0
         picture = ladder(alice.trace, "alice", "bob")
         assert [name in picture for name in ("INVITE +SDP", "200 OK (INVITE) +SDP", "ACK", "BYE")] == [True] * 4
@@ -100,6 +110,7 @@ async def test_vb_call_plays_records_and_tells(tmp_path: Path) -> None:
     said = speech(4, 2.0)
     told: list[str] = []
     async with open_phone(PhoneSettings(user="bob")) as bob, trio.open_nursery() as nursery:
+        await trio.sleep(0.007)
         nursery.start_soon(answer_and_speak, bob, said)
         order = command.CallOrder(
             str(bob.uri), PhoneSettings(user="cli"), record=tmp_path / "heard.wav", seconds=3, show_ladder=True

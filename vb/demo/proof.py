@@ -57,7 +57,7 @@ def hearing(speaker: PhoneResult, listener: PhoneResult) -> Hearing:
     lead = RATE // 2
     start = max(0, expected - lead)
     window = listener.heard[start : expected + len(speaker.said) + 2 * lead]
-    found = align(speaker.said, window, RATE)
+    found = align(speaker.said, window, RATE, max_delay_s=1.0)  # both leads: the whole signal stays inside
     values = window_correlations(speaker.said, window, RATE, delay=found)
     delay = (start + found) / RATE + listener.heard_from - speaker.said_at
     return Hearing(speaker.name, listener.name, float(values.min()), float(np.abs(values).max()), delay * 1000)
