@@ -122,6 +122,7 @@ def test_escapes_that_are_no_utf8_are_still_text() -> None:
 def test_local_characters_are_escaped() -> None:
     uri = Uri("sip", "a b@c", "p:q", "h", params=(("x;y", "1=2"),), headers=(("Route", "<sip:p>"),))
     assert str(uri) == "sip:a%20b%40c:p%3Aq@h;x%3By=1%3D2?Route=%3Csip:p%3E"
+    assert str(Uri("sip", "a;b", "c;d", "h")) == "sip:a;b:c%3Bd@h"  # §25.1: password has a smaller set
     assert str(Uri("sip", "\ud800", host="h")) == "sip:?@h"  # what no text can carry
 
 

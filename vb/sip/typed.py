@@ -45,6 +45,9 @@ class TypedFields:
     @property
     def vias(self) -> tuple[Via, ...]:
         """Every Via, topmost first."""
+        lines = self.headers.index.get("via", ())
+        if len(lines) == 1 and "," not in lines[0]:
+            return (self.via,)
         return self._list("via", lambda values: tuple([parse_via(value) for value in values]))
 
     @property
