@@ -178,6 +178,10 @@ class Studio:
         self.events.clear()
         return lines
 
+    @staticmethod
+    def mode(file: str) -> int:
+        return Path(file).stat().st_mode & 0o7777
+
     def left_over(self) -> list[str]:
         return sorted(path.name for path in self.folder.iterdir()) if self.folder.exists() else []
 
