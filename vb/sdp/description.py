@@ -262,8 +262,13 @@ def _media(value: str) -> Media:
 
 def _finish_media(section: _Section) -> Media:
     assert section.media is not None
-    return attrs.evolve(
-        section.media,
+    line = section.media
+    return Media(
+        kind=line.kind,
+        port=line.port,
+        port_count=line.port_count,
+        proto=line.proto,
+        formats=line.formats,
         title=section.title,
         connections=tuple(section.connections),
         bandwidths=tuple(section.bandwidths),

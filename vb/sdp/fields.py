@@ -145,9 +145,10 @@ class Description:
         lines = list(_session_lines(self))
         for media in self.media:
             lines += _media_lines(media)
-        if any(breaker in line for line in lines for breaker in "\r\n\0"):
+        text = "\r\n".join([*lines, ""])
+        if not text.count("\r") == text.count("\n") == len(lines) or "\0" in text:
             raise ValueError("line break inside a session description value")
-        return ("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape")
+        return text.encode("utf-8", "surrogateescape")
 
 
 def _session_lines(description: Description) -> Iterator[str]:

@@ -81,6 +81,11 @@ BUILT: frozenset[str] = frozenset({"pcmu", "pcma"})
 
 _ENCODING_NAMES = {"AMR-NB": "AMR"}  # what the API calls AMR-NB is AMR in SDP (RFC 4867 §8.1)
 
+_KNOWN_NAMES: Mapping[tuple[str, int, int], str] = {
+    (_ENCODING_NAMES.get(codec.name, codec.name).lower(), codec.clock_rate, codec.channels): codec.name
+    for codec in KNOWN.values()
+}
+
 
 def find_codec(name: str) -> Codec | None:
     """The codec that the configuration and the API call ``name`` (any case), built or not; None when unknown."""
@@ -89,11 +94,7 @@ def find_codec(name: str) -> Codec | None:
 
 def known_name(codec: Codec) -> str | None:
     """The configuration's name of an encoding read from SDP, or None when it is none that the platform knows."""
-    for known in KNOWN.values():
-        encoding = _ENCODING_NAMES.get(known.name, known.name).lower()
-        if codec.name.lower() == encoding and (codec.clock_rate, codec.channels) == (known.clock_rate, known.channels):
-            return known.name
-    return None
+    return _KNOWN_NAMES.get((codec.name.lower(), codec.clock_rate, codec.channels))
 
 
 def own_fmtp(codec: Codec) -> str:
@@ -136,7 +137,8 @@ def media_codecs(media: Media) -> tuple[Codec, ...]:
             continue
         codec = _read_rtpmap(payload_type, maps[payload_type]) if payload_type in maps else STATIC.get(payload_type)
         if codec is not None:
-            codecs[payload_type] = attrs.evolve(codec, fmtp=parameters.get(payload_type, ""))
+            fmtp = parameters.get(payload_type)
+            codecs[payload_type] = attrs.evolve(codec, fmtp=fmtp) if fmtp else codec
     return tuple(codecs.values())
 
 

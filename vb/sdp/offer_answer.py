@@ -162,8 +162,8 @@ class Negotiation:
         remote = read_remote_audio(description, index, self._family)
         self._remote, self._remote_slots, self._offered = remote, description.media, None
         return OfferView(
-            codecs=remote.known_codecs,
-            usable=tuple(codec for codec in remote.known_codecs if _among(codec, self._codecs)),
+            codecs=remote.codecs,
+            usable=tuple(codec for codec in remote.codecs if _among(codec, self._codecs)),
             direction=remote.direction,
             remote=(remote.host, remote.port),
         )
@@ -244,14 +244,14 @@ class Negotiation:
     def _choose(self, remote: RemoteAudio, name: str | None, allowed: Iterable[Codec]) -> Codec:
         """The first offered codec among ours, under our name and the peer's payload type (RFC 3264 §6.1)."""
         if name is None and self._chosen is not None:
-            kept = next((codec for codec in remote.known_codecs if codec.name.lower() == self._chosen.lower()), None)
+            kept = next((codec for codec in remote.codecs if codec.name.lower() == self._chosen.lower()), None)
             if kept is not None:
                 return kept
         if name is not None:
             asked = find_codec(name)
             allowed = (asked,) if asked is not None and asked.name.lower() in BUILT else ()
         allowed = tuple(allowed)
-        for codec in remote.known_codecs:
+        for codec in remote.codecs:
             if _among(codec, allowed):
                 return codec
         raise NotAcceptable("no codec in common" if name is None else f"codec {name} is not offered")

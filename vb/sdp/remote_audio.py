@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable, Iterator
 from typing import Literal
 
 import attrs
@@ -36,7 +37,7 @@ class RemoteAudio:
     Attributes:
         index: which m-line of its description this is, from 0.
         host, port: where it wants RTP; ``0.0.0.0`` or ``::`` is hold by address (RFC 3264 §8.4).
-        codecs: its payload formats in order, telephone-event and comfort noise excluded.
+        codecs: its audio formats that the platform has a name for, under that name, in order.
         events: its telephone-event formats, one per clock rate.
         direction: the peer's own direction, with hold by address taken into account.
         ptime_ms: packet time to send to it, 20, 40 or 60.
@@ -52,12 +53,6 @@ class RemoteAudio:
     ptime_ms: int
     rtcp: tuple[str, int]
     rtcp_mux: bool
-
-    @property
-    def known_codecs(self) -> tuple[Codec, ...]:
-        """The codecs that the platform has a name for, under that name and with the peer's payload type."""
-        named = ((codec, known_name(codec)) for codec in self.codecs)
-        return tuple(attrs.evolve(codec, name=name) for codec, name in named if name is not None)
 
     def event_for(self, codec: Codec) -> Codec | None:
         """The telephone-event format that goes with a codec: the one of its clock rate (RFC 4733 §2.1)."""
@@ -84,13 +79,20 @@ def read_remote_audio(description: Description, index: int, family: int) -> Remo
         media=media,
         host=host,
         port=media.port,
-        codecs=tuple(codec for codec in formats if codec.name.lower() not in (TELEPHONE_EVENT, "cn", "red")),
+        codecs=tuple(_named(formats)),
         events=tuple(codec for codec in formats if codec.name.lower() == TELEPHONE_EVENT),
         direction=_direction(description, media, host),
         ptime_ms=_ptime(media),
         rtcp=_rtcp(media, host, mux, family),
         rtcp_mux=mux,
     )
+
+
+def _named(formats: Iterable[Codec]) -> Iterator[Codec]:
+    for codec in formats:
+        name = known_name(codec)
+        if name is not None:
+            yield codec if codec.name == name else attrs.evolve(codec, name=name)
 
 
 def _host(connection: Connection | None, family: int) -> str:
