@@ -1,0 +1,255 @@
+"""Inside a call: hold by the peer, new addresses and codecs, digits, silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import trio
+
+from tests.legs.sip.world import PEER, World, sdp, settle, world
+from vb.call.errors import Conflict, Invalid
+from vb.media.events import DtmfReceived, RowFailed
+from vb.sip.effects import Send
+from vb.sip.session import Session
+
+
+async def connected(w: World, body: bytes = b"") -> tuple[Any, Session]:
+    w.peer.acknowledge_answers()
+    session = w.peer.call(body or sdp("0 8 101"))
+    await settle()
+    leg = w.leg
+    leg.answer()
+    await settle()
+    return leg, session
+
+
+def reinvite(w: World, session: Session, body: bytes, method: str = "INVITE") -> None:
+    """A request inside the dialog by hand: the peer's agent has no verb for it."""
+    assert session.dialog is not None
+    core = w.peer.agent._core
+
+    def send(now: float) -> None:
+        assert session.dialog is not None
+        request, hop = core.dialog_request(
+            session.dialog, method, session.hop, body=body, content_type="application/sdp" if body else None
+        )
+        if method == "INVITE":
+            core.layer.start_invite(request, hop, session, now, lambda response: b"")
+        else:
+            core.layer.start_request(request, hop, session, now)
+
+    w.peer.endpoint.command(send)
+
+
+def acknowledge(w: World, session: Session, sequence: int, body: bytes = b"") -> None:
+    core = w.peer.agent._core
+
+    def send(now: float) -> None:
+        assert session.dialog is not None
+        request, hop = core.dialog_request(
+            session.dialog,
+            "ACK",
+            session.hop,
+            sequence=sequence,
+            body=body,
+            content_type="application/sdp" if body else None,
+        )
+        core.layer.sends.append(Send(request.to_bytes(), hop))
+
+    w.peer.endpoint.command(send)
+
+
+def last_sequence(session: Session) -> int:
+    assert session.dialog is not None
+    return session.dialog.local_sequence
+
+
+async def exchange(w: World, session: Session, body: bytes, ack: bytes = b"") -> str:
+    """A re-INVITE and its ACK; the last final response to it."""
+    reinvite(w, session, body)
+    await settle()
+    acknowledge(w, session, last_sequence(session), ack)
+    await settle()
+    return [text for text in w.sent("SIP/2.0 ") if f"CSeq: {last_sequence(session)} INVITE" in text][-1]
+
+
+async def test_hold_and_unhold_by_every_direction() -> None:
+    async with world() as w:
+        leg, session = await connected(w)
+        expected = ["leg.ringing", "leg.connected"]
+        for direction, answer, state, told in [
+            ("sendonly", "recvonly", "held", "leg.hold"),
+            ("inactive", "inactive", "held", None),
+            ("", "sendrecv", "held", None),  # no direction says nothing about hold
+            ("sendrecv", "sendrecv", "connected", "leg.unhold"),
+            ("sendrecv", "sendrecv", "connected", None),
+            ("inactive", "inactive", "held", "leg.hold"),
+            ("recvonly", "sendonly", "connected", "leg.unhold"),
+        ]:
+            response = await exchange(w, session, sdp("0 101", direction))
+            assert response.startswith("SIP/2.0 200")
+            assert f"a={answer}\r\n" in response
+            assert (leg.state, leg.held) == (state, state == "held")
+            expected += [told] if told else []
+            assert w.events == expected
+        assert leg.port.inbound.params.send is True
+
+
+async def test_held_legs_are_sent_nothing() -> None:
+    async with world() as w:
+        leg, session = await connected(w)
+        await exchange(w, session, sdp("0", "sendonly"))
+        assert leg.port.inbound.params.send is False
+        assert leg.port.inbound.params.receive_enabled is True
+
+
+async def test_a_new_address_and_a_new_codec_take_effect() -> None:
+    async with world() as w:
+        leg, session = await connected(w)
+        assert leg.port.inbound.params.codec_name == "PCMU"
+        await exchange(w, session, sdp("8 101", port=44000))
+        params = leg.port.inbound.params
+        assert (params.remote_host, params.remote_port, params.codec_name) == (PEER, 44000, "PCMA")
+
+
+async def test_update_does_the_same() -> None:
+    # RFC 3311
+    async with world() as w:
+        leg, session = await connected(w)
+        reinvite(w, session, sdp("0", "sendonly", port=44000), "UPDATE")
+        await settle()
+        assert leg.state == "held"
+        assert leg.port.inbound.params.remote_port == 44000
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(sdp("18"), 488), (sdp().replace(b"RTP/AVP", b"RTP/SAVP"), 488), (b"nonsense", 400)],
+)
+async def test_a_refused_reinvite_leaves_the_session_as_it_was(body: bytes, status: int) -> None:
+    # RFC 3261 §14.2
+    async with world() as w:
+        leg, session = await connected(w)
+        before = leg.port.inbound.params
+        reinvite(w, session, body)
+        await settle()
+        assert w.sent(f"SIP/2.0 {status}")
+        assert leg.state == "connected"
+        assert leg.port.inbound.params == before
+
+
+async def test_a_reinvite_without_offer_gets_ours() -> None:
+    async with world() as w:
+        leg, session = await connected(w)
+        response = await exchange(w, session, b"", ack=sdp("0 101", port=45000))
+        assert "m=audio" in response
+        assert leg.port.inbound.params.remote_port == 45000
+        assert leg.state == "connected"
+
+
+async def test_digits_are_told_in_order() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        for digit in "1#":
+            leg._notified(DtmfReceived(digit, 120))
+        told = [event.data for event in w.recorder.of("dtmf.received")]
+        assert told == [
+            {"digit": "1", "seq": 1, "method": "rfc4733", "duration_ms": 120},
+            {"digit": "#", "seq": 2, "method": "rfc4733", "duration_ms": 120},
+        ]
+
+
+async def test_digits_out() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        leg.send_dtmf("1d#")
+        for wrong in ("", "12x", "E", "1 2"):
+            with pytest.raises(Invalid):
+                leg.send_dtmf(wrong)
+
+
+async def test_no_digits_to_a_peer_that_offered_none() -> None:
+    async with world() as w:
+        leg, _ = await connected(w, sdp("0"))
+        with pytest.raises(Invalid, match="no DTMF channel"):
+            leg.send_dtmf("1")
+
+
+async def test_a_failed_row_ends_its_leg() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        leg._notified(RowFailed(OSError("gone")))
+        await settle()
+        assert w.reasons() == ["internal_error"]
+
+
+async def test_silence_ends_the_call() -> None:
+    async with world(rtp_timeout=30.0) as w:
+        await connected(w)
+        await trio.sleep(29)
+        assert w.reasons() == []
+        await trio.sleep(2)
+        assert w.reasons() == ["rtp_timeout"]
+
+
+async def test_silence_counts_from_the_last_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with world(rtp_timeout=30.0) as w:
+        leg, _ = await connected(w)
+        heard = trio.current_time() + 20
+        monkeypatch.setattr(type(leg.port), "last_heard", property(lambda port: heard))
+        await trio.sleep(49)
+        assert w.reasons() == []
+        await trio.sleep(2)
+        assert w.reasons() == ["rtp_timeout"]
+
+
+async def test_silence_is_no_reason_while_held_or_not_to_be_heard() -> None:
+    async with world(rtp_timeout=30.0, hold_limit=7200.0) as w:
+        _, session = await connected(w)
+        await exchange(w, session, sdp("0", "sendonly"))
+        await trio.sleep(3600)
+        assert w.reasons() == []
+        await exchange(w, session, sdp("0", "recvonly"))
+        await trio.sleep(3600)
+        assert w.reasons() == []
+        await exchange(w, session, sdp("0", "sendrecv"))
+        await trio.sleep(31)
+        assert w.reasons() == ["rtp_timeout"]
+
+
+async def test_a_held_call_ends_after_two_hours() -> None:
+    async with world(rtp_timeout=30.0, hold_limit=7200.0) as w:
+        _, session = await connected(w)
+        await exchange(w, session, sdp("0", "inactive"))
+        await trio.sleep(7199)
+        assert w.reasons() == []
+        await trio.sleep(2)
+        assert w.reasons() == ["rtp_timeout"]
+
+
+async def test_silence_never_ends_it_when_switched_off() -> None:
+    async with world(rtp_timeout=0.0) as w:
+        await connected(w)
+        await trio.sleep(86400)
+        assert w.reasons() == []
+
+
+async def test_mute_and_deaf_reach_the_port_and_are_told_each_time() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        leg.set_muted(True)
+        leg.set_muted(True)
+        leg.set_deaf(True)
+        assert leg.port.muted is True
+        assert leg.port.deaf is True
+        leg.set_muted(False)
+        leg.set_deaf(False)
+        assert w.events[2:] == ["leg.muted", "leg.muted", "leg.deaf", "leg.unmuted", "leg.undeaf"]
+
+
+async def test_verbs_of_the_other_kind() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        with pytest.raises(Conflict):
+            leg.ring()
