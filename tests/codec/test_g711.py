@@ -60,14 +60,11 @@ def test_known_octets() -> None:
     ids=["PCMU", "PCMA"],
 )
 def test_the_g711_package_agrees(law: Law, encoder, decoder) -> None:  # type: ignore[no-untyped-def]
-    codes = bytes(range(256))
-    theirs = np.rint(decoder(codes) * 32768)
-    assert np.max(np.abs(theirs - law.decode_table)) <= 4  # it scales by its own full scale
-    other = np.frombuffer(encoder((EVERY / np.float32(32768)).astype(np.float32)), np.uint8)
-    ours = law.encode(EVERY)
-    assert np.count_nonzero(other != ours) <= 1024  # values on the edge between two codes
-    step = np.abs(law.decode_table[other].astype(np.int64) - law.decode_table[ours])
-    assert np.all(step <= np.abs(EVERY.astype(np.int64)) // 16 + 16)
+    """Another implementation of ITU-T G.191, in float32: its codes are ours, its zeros have no sign."""
+    theirs = np.rint(decoder(bytes(range(256))) * 32768)
+    assert np.max(np.abs(theirs - law.decode_table)) <= 2
+    codes = np.frombuffer(encoder((EVERY / np.float32(32768)).astype(np.float32)), np.uint8)
+    assert np.array_equal(codes, law.encode(EVERY))
 
 
 def test_a_batch_is_written_in_place() -> None:
