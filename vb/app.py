@@ -36,6 +36,7 @@ from vb.legs.sip.settings import Address, Platform, SipSettings
 from vb.log import Redactor
 from vb.media.clock import MediaClock
 from vb.media.port_pool import PortPool
+from vb.media.priority import raise_priority
 from vb.media.settings import MediaSettings
 from vb.net.addresses import is_wildcard
 from vb.net.descriptors import raise_descriptor_limit
@@ -142,6 +143,7 @@ async def serve(config: Config) -> None:
     """Run the platform until SIGTERM or SIGINT, then end every call properly. Raises StartError."""
     before, after = raise_descriptor_limit()
     log.info("descriptor limit", extra={"soft_before": before, "soft": after})
+    log.info("priority", extra={"niceness": raise_priority()})
     async with open_fetcher(_fetch_settings(config)) as fetcher:
         app = build(config, fetcher)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

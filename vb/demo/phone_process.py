@@ -18,6 +18,7 @@ import numpy as np
 import trio
 
 from vb.demo.signals import Utterance, speech
+from vb.media.priority import raise_priority
 from vb.phone.call import PhoneCall
 from vb.phone.phone import Phone, PhoneSettings, open_phone
 from vb.phone.trace import ladder
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--transport", choices=["UDP", "TCP"], default="UDP")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
+    raise_priority()
     trio.run(run, parser.parse_args())
 
 
