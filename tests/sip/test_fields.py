@@ -177,7 +177,7 @@ def test_cseq() -> None:
 
 def test_tokens_and_media_types() -> None:
     assert parse_tokens(["100rel", "timer"], "Require") == ("100rel", "timer")
-    with pytest.raises(RemoteError, match="unreadable Require"):
+    with pytest.raises(RemoteError, match="Unreadable Require"):
         parse_tokens(["a b"], "Require")
     assert parse_media_type("Application / SDP ;charset=x") == "application/sdp"
     for text in ("", "a", "a/", "/b", "a b/c", "a/b/c"):

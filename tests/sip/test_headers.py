@@ -94,9 +94,23 @@ def test_a_name_is_a_token(name: str) -> None:
 
 def test_a_change_forgets_what_was_parsed() -> None:
     fields = headers()
-    fields.typed["via"] = "parsed"
+    fields.typed |= {"via": "parsed", "top-via": "parsed", "to": "parsed"}
     fields.set("Via", "2")
-    assert fields.typed == {}
+    assert fields.typed == {"to": "parsed"}
+
+
+_VERBS = st.sampled_from(["add", "insert_first", "set", "set_first", "remove"])
+
+
+@given(st.lists(st.tuples(_VERBS, st.sampled_from("aBc"), st.sampled_from("xyz")), max_size=12))
+def test_index_follows_every_change(steps: list[tuple[str, str, str]]) -> None:
+    fields, unread = headers(), headers()
+    for verb, name, value in steps:
+        for one in (fields, unread):
+            one.remove(name) if verb == "remove" else getattr(one, verb)(name, value)
+        assert fields.index == fields.copy().index  # a copy builds its own
+    assert unread == fields
+    assert unread.index == fields.index
 
 
 @given(st.lists(st.tuples(tokens, header_values), max_size=8))

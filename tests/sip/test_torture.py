@@ -98,7 +98,7 @@ def test_what_is_refused_can_still_be_answered(verdict: dict[str, Any]) -> None:
 
 def test_repaired_baddn_is_still_bad() -> None:
     """RFC 4475 §3.1.2.15: a comma in an unquoted display name."""
-    with pytest.raises(RemoteError, match="unreadable address"):
+    with pytest.raises(RemoteError, match="Unreadable address"):
         parse_message(octets("baddn.crlf"))
 
 

@@ -16,7 +16,7 @@ def request(*items: tuple[str, str]) -> Request:
 def test_missing_fields() -> None:
     empty = request()
     for name in ("via", "from_", "to", "cseq", "call_id"):
-        with pytest.raises(RemoteError, match="no "):
+        with pytest.raises(RemoteError, match="No "):
             getattr(empty, name)
     assert empty.vias == empty.contacts == empty.routes == empty.record_routes == empty.require == empty.supported == ()
     assert empty.max_forwards is empty.expires is empty.content_type is None
@@ -71,7 +71,7 @@ def test_repeated_single_fields() -> None:
     """RFC 3261 §7.3.1."""
     message = request(("To", "<sip:t>"), ("t", "<sip:t>"), ("Expires", "1"), ("Expires", "1"))
     for name in ("to", "expires"):
-        with pytest.raises(RemoteError, match="more than one"):
+        with pytest.raises(RemoteError, match="More than one"):
             getattr(message, name)
 
 

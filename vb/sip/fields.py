@@ -152,20 +152,20 @@ def parse_name_addr(text: str) -> NameAddr:
         after = quoted_end(text)
         start = _skip_space(text, after)
         if text[start : start + 1] != "<":
-            raise bad_request("no URI after a display name")
+            raise bad_request("No URI after a display name")
         return _bracketed(unquote(text[:after]), text, start)
     if _SCHEME(text):
         return _addr_spec(text)
     display, bracket, _ = text.partition("<")
     if not bracket or not _DISPLAY(display):
-        raise bad_request("unreadable address")
+        raise bad_request("Unreadable address")
     return _bracketed(" ".join(display.split()), text, len(display))
 
 
 def _bracketed(display: str, text: str, start: int) -> NameAddr:
     end = text.find(">", start)
     if end < 0:
-        raise bad_request("unbalanced brackets in an address")
+        raise bad_request("Unbalanced brackets in an address")
     return NameAddr(display, parse_uri(text[start + 1 : end]), parse_params(text, end + 1))
 
 
@@ -208,7 +208,7 @@ def parse_via(text: str) -> Via:
     text = text.strip(" \t")
     match = _VIA(text)
     if match is None:
-        raise bad_request("unreadable Via")
+        raise bad_request("Unreadable Via")
     name, version, transport, host, port = match.groups()
     number = None if port is None else parse_number(port, 65535, "Via port")
     params_ = parse_params(text, match.end())
@@ -222,7 +222,7 @@ def parse_sent_by(text: str) -> Via:
     """
     match = _VIA(text)
     if match is None:
-        raise bad_request("unreadable Via")
+        raise bad_request("Unreadable Via")
     name, version, transport, host, port = match.groups()
     number = None if port is None else parse_number(port, 65535, "Via port")
     params, _ = read_params(text, match.end())
@@ -233,7 +233,7 @@ def parse_cseq(text: str) -> CSeq:
     """Raises RemoteError 400."""
     match = _CSEQ(text.strip(" \t"))
     if match is None:
-        raise bad_request("unreadable CSeq")
+        raise bad_request("Unreadable CSeq")
     return CSeq(parse_number(match[1], CSEQ_MOST, "CSeq"), match[2])
 
 
@@ -242,7 +242,7 @@ def parse_tokens(values: Iterable[str], what: str) -> tuple[str, ...]:
     tokens = tuple(values)
     for token in tokens:
         if not is_token(token):
-            raise bad_request(f"unreadable {what}")
+            raise bad_request(f"Unreadable {what}")
     return tokens
 
 
@@ -252,5 +252,5 @@ def parse_media_type(text: str) -> str:
     kind, slash, subtype = media_type.partition("/")
     kind, subtype = kind.strip(" \t"), subtype.strip(" \t")
     if not (slash and is_token(kind) and is_token(subtype)):
-        raise bad_request("unreadable Content-Type")
+        raise bad_request("Unreadable Content-Type")
     return f"{kind}/{subtype}".lower()

@@ -61,14 +61,14 @@ class StreamFramer:
         self._check_start_line()
         if end < 0:
             if len(self._buffer) >= self._limits.message:
-                raise RemoteError(413, "message too large")
+                raise RemoteError(413, "Message too large")
             self._scanned = max(0, len(self._buffer) - 3)
             return False
         if end + 4 > self._limits.message:
-            raise RemoteError(413, "message too large")
+            raise RemoteError(413, "Message too large")
         body = _body_size(bytes(memoryview(self._buffer)[:end]), self._limits)
         if end + 4 + body > self._limits.message:
-            raise RemoteError(413, "message too large")
+            raise RemoteError(413, "Message too large")
         self._whole = end + 4 + body
         return True
 
@@ -88,7 +88,7 @@ class StreamFramer:
         """Noise without any line end is not worth waiting for a whole message of it."""
         room = self._limits.header + 2
         if self._scanned < room <= len(self._buffer) and self._buffer.find(b"\r\n", 0, room) < 0:
-            raise RemoteError(414, "start line too long")
+            raise RemoteError(414, "Start line too long")
 
     def _fail(self, error: RemoteError) -> None:
         self.error = error
@@ -106,9 +106,9 @@ def _body_size(head: bytes, limits: Limits) -> int:
     if found is None and _CONTENT_TYPE(head) is None:
         # §18.3 wants Content-Length on a stream; a message that announces no body at all has none.
         if b"SIP/" not in head.partition(b"\r\n")[0].upper():
-            raise bad_request("no SIP message in the stream")
+            raise bad_request("No SIP message in the stream")
         return 0
     length = content_length(read_head(head, limits)[1])
     if length is None:
-        raise bad_request("no Content-Length")  # §20.14
+        raise bad_request("No Content-Length")  # §20.14
     return length

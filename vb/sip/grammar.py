@@ -58,7 +58,7 @@ def quoted_end(text: str, start: int = 0) -> int:
     """Where the quoted-string that begins at ``start`` ends. Raises RemoteError 400 when it never does."""
     match = _QUOTED_START(text, start)
     if match is None:
-        raise bad_request("unterminated quoted string")
+        raise bad_request("Unterminated quoted string")
     return match.end()
 
 
@@ -82,7 +82,7 @@ def split_values(text: str) -> list[str]:
         if end == len(text):
             return values
         if text[end] != ",":
-            raise bad_request("unbalanced quotes or brackets")
+            raise bad_request("Unbalanced quotes or brackets")
         start = end + 1
 
 
@@ -93,7 +93,7 @@ def parse_params(text: str, start: int = 0) -> Params:
     """
     params, end = read_params(text, start)
     if text[end:].strip(" \t"):
-        raise bad_request("unreadable parameters")
+        raise bad_request("Unreadable parameters")
     return params
 
 
@@ -130,7 +130,7 @@ def parse_host(text: str) -> str:
         return text.lower()
     address = _BROKEN_IPV4_TAIL.sub("::", text[1:-1].lower())
     if not _is_ipv6(address):
-        raise bad_request("unreadable IPv6 address")
+        raise bad_request("Unreadable IPv6 address")
     return address
 
 

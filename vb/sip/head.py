@@ -17,16 +17,16 @@ _QUOTED_PAIR = re.compile(rb"\\[\x00-\x7f]")
 def read_head(head: bytes, limits: Limits) -> tuple[str, Headers]:
     """Start line and headers of a head without its empty line. Raises RemoteError 400, for the first line 414."""
     if head.translate(None, _ANYWHERE) and _QUOTED_PAIR.sub(b"", head).translate(None, _ANYWHERE):
-        raise bad_request("control character in a header")
+        raise bad_request("Control character in a header")
     breaks = head.count(b"\r\n")
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks:
-        raise bad_request("bare CR or LF in a header")
+        raise bad_request("Bare CR or LF in a header")
     if breaks > limits.headers and breaks - _folds(head) > limits.headers:
-        raise bad_request("too many header lines")
+        raise bad_request("Too many header lines")
     try:
         lines = head.decode().split("\r\n")
     except UnicodeDecodeError:
-        raise bad_request("headers are not UTF-8") from None
+        raise bad_request("Headers are not UTF-8") from None
     if b"\r\n " in head or b"\r\n\t" in head:
         lines = unfold(lines)
     if len(head) > limits.header:
@@ -49,7 +49,7 @@ def read_lines(lines: list[str]) -> Headers:
         if key is None or not colon:
             name = name.rstrip(" \t")  # HCOLON = *( SP / HTAB ) ":" SWS
             if not colon or not is_token(name):
-                raise bad_request("unreadable header line")
+                raise bad_request("Unreadable header line")
             key = key_of(name)
         value = value.strip(" \t")
         items.append((key, name, value))
@@ -77,7 +77,7 @@ def content_length(headers: Headers) -> int | None:
     if values is None:
         return None
     if len(values) > 1:
-        raise bad_request("more than one Content-Length")  # RFC 4475 §3.3.9
+        raise bad_request("More than one Content-Length")  # RFC 4475 §3.3.9
     return parse_number(values[0], 10**99, "Content-Length")
 
 
@@ -89,4 +89,4 @@ def _check_lengths(lines: list[str], limits: Limits) -> None:
     for number, line in enumerate(lines):
         # Octets and characters differ only where a line is near the limit anyway.
         if len(line) > limits.header or len(line.encode()) > limits.header:
-            raise RemoteError(400, "header line too long") if number else RemoteError(414, "start line too long")
+            raise RemoteError(400, "Header line too long") if number else RemoteError(414, "Start line too long")

@@ -59,6 +59,11 @@ def key_of(name: str) -> str:
     return key
 
 
+def name_of(key: str) -> str:
+    """How a key is written in a message."""
+    return {"call-id": "Call-ID", "cseq": "CSeq"}.get(key) or key.title()
+
+
 class Headers:
     """An ordered list of header fields. Values are text without line breaks, stripped.
 
@@ -72,7 +77,7 @@ class Headers:
         self._items: list[Item] = [_checked(name, value) for name, value in items]
         self._index: dict[str, list[str]] | None = None
         self.typed: dict[str, Any] = {}
-        """Parsed fields of the message that owns these headers; emptied by every change."""
+        """Parsed fields of the message that owns these headers, by key; a change of that field drops its entry."""
 
     @classmethod
     def trusted(cls, items: list[Item], index: dict[str, list[str]] | None = None) -> Headers:
@@ -113,13 +118,19 @@ class Headers:
 
     def add(self, name: str, value: str) -> None:
         """A new line at the end."""
-        self._items.append(_checked(name, value))
-        self._changed()
+        item = _checked(name, value)
+        self._items.append(item)
+        if self._index is not None:
+            self._index.setdefault(item[0], []).append(item[2])
+        self._changed(item[0])
 
     def insert_first(self, name: str, value: str) -> None:
         """A new line before all others."""
-        self._items.insert(0, _checked(name, value))
-        self._changed()
+        item = _checked(name, value)
+        self._items.insert(0, item)
+        if self._index is not None:
+            self._index.setdefault(item[0], []).insert(0, item[2])
+        self._changed(item[0])
 
     def set(self, name: str, value: str) -> None:
         """One line of that name: in the place of the first one, or at the end."""
@@ -131,7 +142,9 @@ class Headers:
             self._items[places[0]] = item
             for at in reversed(places[1:]):
                 del self._items[at]
-        self._changed()
+        if self._index is not None:
+            self._index[item[0]] = [item[2]]
+        self._changed(item[0])
 
     def set_first(self, name: str, value: str) -> None:
         """A new value for the first line of that name; its other lines stay (a Via that gets ``received``)."""
@@ -142,21 +155,25 @@ class Headers:
                 break
         else:
             self._items.insert(0, item)
-        self._changed()
+        if self._index is not None:
+            self._index.setdefault(item[0], [""])[0] = item[2]
+        self._changed(item[0])
 
     def remove(self, name: str) -> None:
         """Every line of that name goes; none is no error."""
         gone = key_of(name)
         self._items = [item for item in self._items if item[0] != gone]
-        self._changed()
+        if self._index is not None:
+            self._index.pop(gone, None)
+        self._changed(gone)
 
     def copy(self) -> Headers:
         return Headers.trusted(list(self._items))
 
-    def _changed(self) -> None:
-        self._index = None
-        if self.typed:
-            self.typed = {}
+    def _changed(self, key: str) -> None:
+        self.typed.pop(key, None)
+        if key == "via":
+            self.typed.pop("top-via", None)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and key_of(name) in self.index

@@ -14,7 +14,7 @@ import attrs
 from vb.sip.errors import LocalError, RemoteError, bad_request
 from vb.sip.grammar import is_token
 from vb.sip.head import content_length, read_head
-from vb.sip.headers import Headers, Item
+from vb.sip.headers import Headers, Item, name_of
 from vb.sip.limits import DEFAULT_LIMITS, Limits
 from vb.sip.reasons import REASONS, default_reason
 from vb.sip.typed import TypedFields
@@ -81,18 +81,18 @@ def parse_message(data: bytes, limits: Limits = DEFAULT_LIMITS) -> Message:
     is in `vb.sip.salvage`.
     """
     if len(data) > limits.message:
-        raise RemoteError(413, "message too large")
+        raise RemoteError(413, "Message too large")
     if data.startswith(b"\r\n"):  # §7.5
         data = data.lstrip(b"\r\n")
     end = data.find(b"\r\n\r\n")
     if end < 0:
-        raise bad_request("no empty line after the headers")
+        raise bad_request("No empty line after the headers")
     start_line, headers = read_head(data[:end], limits)
     message = read_start_line(start_line, headers, data[end + 4 :])
     length = content_length(headers)
     if length is not None and length != len(message.body):
         if length > len(message.body):
-            raise bad_request("body is shorter than Content-Length")
+            raise bad_request("Body is shorter than Content-Length")
         message = attrs.evolve(message, body=message.body[:length])
     _check_mandatory(message)
     return message
@@ -103,20 +103,20 @@ def read_start_line(line: str, headers: Headers, body: bytes) -> Message:
     if line[:4].upper() == "SIP/":
         match = _STATUS_LINE(line)
         if match is None:
-            raise bad_request("unreadable status line")
+            raise bad_request("Unreadable status line")
         if match[1] != "2.0":
-            raise RemoteError(505, "only SIP/2.0 is spoken here")
+            raise RemoteError(505, "Only SIP/2.0 is spoken here")
         return Response(int(match[2]), match[3] or "", headers, body)
     parts = line.split(" ")
     if len(parts) != 3:
-        raise bad_request("unreadable request line")
+        raise bad_request("Unreadable request line")
     method, uri, version = parts
     if version != "SIP/2.0" and version.upper() != "SIP/2.0":
         if _VERSION(version):
-            raise RemoteError(505, "only SIP/2.0 is spoken here")
-        raise bad_request("unreadable version")
+            raise RemoteError(505, "Only SIP/2.0 is spoken here")
+        raise bad_request("Unreadable version")
     if not is_token(method):
-        raise bad_request("unreadable method")
+        raise bad_request("Unreadable method")
     return Request(method, parse_uri(uri), headers, body)
 
 
@@ -126,12 +126,12 @@ def _check_mandatory(message: Message) -> None:
     for key in _MANDATORY:
         values = index.get(key)
         if values is None:
-            raise bad_request(f"no {key.title()}")
+            raise bad_request(f"No {name_of(key)}")
         if len(values) > 1:
-            raise bad_request(f"more than one {key.title()}")
+            raise bad_request(f"More than one {name_of(key)}")
     call_id = message.call_id
     if not call_id or " " in call_id or "\t" in call_id:
-        raise bad_request("unreadable Call-ID")
+        raise bad_request("Unreadable Call-ID")
     cseq = message.cseq
     if type(message) is Request and cseq.method != message.method:
         raise bad_request("CSeq is of another method")

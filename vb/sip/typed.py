@@ -18,7 +18,7 @@ from vb.sip.fields import (
     parse_via,
 )
 from vb.sip.grammar import parse_number, split_values
-from vb.sip.headers import Headers
+from vb.sip.headers import Headers, name_of
 
 _T = TypeVar("_T")
 
@@ -37,7 +37,7 @@ class TypedFields:
         if via is None:
             lines = self.headers.index.get("via")
             if not lines:
-                raise bad_request("no Via")
+                raise bad_request("No Via")
             first = split_values(lines[0]) or [""]
             typed["top-via"] = via = parse_via(first[0])
         return via
@@ -67,7 +67,7 @@ class TypedFields:
         """Compared octet by octet (§20.8)."""
         values = self.headers.index.get("call-id")
         if not values:
-            raise bad_request("no Call-ID")
+            raise bad_request("No Call-ID")
         return values[0]
 
     @property
@@ -121,9 +121,9 @@ class TypedFields:
             return known
         values = self.headers.index.get(key)
         if not values:
-            raise bad_request(f"no {key.title()}")
+            raise bad_request(f"No {name_of(key)}")
         if len(values) > 1:  # §7.3.1: only comma-separated grammars may be repeated
-            raise bad_request(f"more than one {key.title()}")
+            raise bad_request(f"More than one {name_of(key)}")
         value = parse(values[0])
         typed[key] = value
         return value

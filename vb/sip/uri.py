@@ -109,7 +109,7 @@ def _parse(text: str) -> Uri:
         user and unescape(user),
         password and unescape(password),
         parse_host(host),
-        parse_number(port, 65535, "port") if port else None,
+        parse_number(port, 65535, "Port") if port else None,
         tuple([_parse_param(param) for param in params[1:].split(";")]) if params else (),
         tuple([_parse_header(header) for header in headers.split("&")]) if headers else (),
     )
@@ -124,7 +124,7 @@ _parse_cached = lru_cache(maxsize=2048)(_parse)
 def _parse_other(text: str) -> Uri:
     match = _ABSOLUTE_URI(text)
     if match is None or match[1].lower() in ("sip", "sips"):
-        raise bad_request("unreadable URI")
+        raise bad_request("Unreadable URI")
     return Uri(match[1].lower(), opaque=match[2])
 
 

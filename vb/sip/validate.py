@@ -36,7 +36,7 @@ def _check_contacts(message: Message) -> None:
     if "*" in values:
         # §10.2.2, §25.1: a star stands alone, and in REGISTER only.
         if len(values) > 1 or (isinstance(message, Request) and message.method != "REGISTER"):
-            raise bad_request("misplaced Contact: *")
+            raise bad_request("Misplaced Contact: *")
         return
     for contact in message.contacts:
         _check_contact(contact)
@@ -50,7 +50,7 @@ def _check_contact(contact: NameAddr) -> None:
         parse_number(expires, 2**32 - 1, "Contact expires")  # RFC 4475 §3.1.2.4
     q = contact.param("q")
     if q is not None and not is_qvalue(q):
-        raise bad_request("unreadable Contact q")
+        raise bad_request("Unreadable Contact q")
 
 
 def is_qvalue(text: str) -> bool:
