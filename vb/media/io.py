@@ -38,6 +38,10 @@ _PASSING = frozenset(
 )
 
 
+FEW = 16
+"""Rows that a later round reads whether ``rows.again`` asks for them or not."""
+
+
 def survivable(number: int | None) -> bool:
     """Whether this errno of a send or receive concerns one packet or the way to the peer, not the socket itself."""
     return number in _PASSING
@@ -72,7 +76,9 @@ class RowIo(Protocol):
     def receive(self, again: int) -> tuple[Index, Lengths]:
         """One packet of every row with one waiting, into ``rows.rx``, or ``rows.later`` where ``again`` > 0.
 
-        ``again`` counts the rounds within one tick, from 0. Returns rows (no row twice) and octets received.
+        ``again`` counts the rounds within one tick, from 0. Returns rows (no row twice) and octets received. A later
+        round that finds many rows ready keeps to those marked in ``rows.again``: while a thousand rows are read, new
+        packets come for some of them, which are the next tick's.
         """
 
     def send(self, rows: Index) -> int:

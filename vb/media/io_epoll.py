@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vb.media.io import NO_ROWS, Lengths, survivable
+from vb.media.io import FEW, NO_ROWS, Lengths, survivable
 from vb.media.rows import Index, Rows
 
 Reader = tuple[int, Callable[[Any], int], memoryview, memoryview]
@@ -59,27 +59,26 @@ class EpollIo:
         ready = self._epoll.poll(0, len(self._readers) or 1)
         if not ready:
             return NO_ROWS, NO_ROWS
+        readers = [self._readers[descriptor] for descriptor, _ in ready]
+        if again and len(readers) > FEW:
+            wanted = self._rows.again
+            readers = [reader for reader in readers if wanted[reader[0]]]
         rows: list[int] = []
         lengths: list[int] = []
-        events = iter(ready)
-        readers, descriptor = self._readers, -1
+        rest, row = iter(readers), -1
         while True:
             try:
                 if again:
-                    for descriptor, _ in events:
-                        row, receive, _, view = readers[descriptor]
+                    for row, receive, _, view in rest:
                         lengths.append(receive(view))
                         rows.append(row)
                 else:
-                    for descriptor, _ in events:
-                        row, receive, view, _ = readers[descriptor]
+                    for row, receive, view, _ in rest:
                         lengths.append(receive(view))
                         rows.append(row)
                 break
-            except (BlockingIOError, InterruptedError):
-                continue  # the iterator stands behind the one that failed
-            except OSError as error:
-                self._note(readers[descriptor][0], error)
+            except OSError as error:  # the iterator stands behind the one that failed
+                self._note(row, error)
         return np.array(rows, np.intp), np.array(lengths, np.intp)
 
     def send(self, rows: Index) -> int:

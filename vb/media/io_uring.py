@@ -12,7 +12,7 @@ import socket
 
 import numpy as np
 
-from vb.media.io import NO_ROWS, Lengths, survivable
+from vb.media.io import FEW, NO_ROWS, Lengths, survivable
 from vb.media.ring import MSG_DONTWAIT, OP_RECV, OP_SEND, SQE, Entries, Ring
 from vb.media.rows import BUFFER, Index, Rows
 from vb.media.settings import PACKET
@@ -74,6 +74,8 @@ class UringIo:
         if not ready:
             return NO_ROWS, NO_ROWS
         rows = np.array([self._row_of[descriptor] for descriptor, _ in ready], np.intp)
+        if len(rows) > FEW:
+            rows = rows[self._rows.again[rows]]
         entries = self._receives[rows]
         entries["addr"] = self._rows.later.ctypes.data + rows * BUFFER
         return self._run(entries)

@@ -17,7 +17,7 @@ from vb.media.rows import Index, Rows
 QUIET_AFTER = 25
 """Ticks a spare lies unused before it is dropped in silence (doubled per time that this proved wrong)."""
 ANYWHERE_AFTER = 50
-MOST_PATIENCE = 6
+MOST_PATIENCE = 3
 REGRET = 500
 """A frame missing so few ticks after a slip shows that the slip was wrong."""
 QUIET_PEAK = 256

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vb.media")
 
+TURNS = 4
+"""Every row is read until it is empty in one of so many ticks at least, even where thousands are busy."""
+MOST_OWED = 4
 ROUNDS = 8
 """Packets of one row taken in one tick at most."""
 SILENT_TICKS = 50
@@ -59,6 +62,8 @@ class Receiver:
         rows = self.rows
         rows.had, rows.have = rows.have, rows.had
         rows.have.fill(False)
+        np.clip(rows.owed, 0, MOST_OWED, out=rows.owed)
+        rows.owed += 1
         self._touched.clear()
         for row, data, source in self.mailbox.receive():
             self._slow(row, data, source)
@@ -67,6 +72,9 @@ class Receiver:
             if not len(arrived):
                 break
             self._round(arrived, lengths, later=again > 0)
+            if again == 0:
+                np.greater(rows.owed, 0, out=rows.again)
+                rows.again[tick % TURNS :: TURNS] = True
         self._touched += [row for row in np.flatnonzero(rows.backlog).tolist() if rows.touched[row] != tick]
         for row in self._touched:
             self._guarded_settle(row)
@@ -80,6 +88,7 @@ class Receiver:
     def _round(self, arrived: Index, lengths: Lengths, *, later: bool) -> None:
         rows = self.rows
         self.received += len(arrived)
+        rows.owed[arrived] -= 1
         heads = (rows.later_heads if later else rows.rx_heads)[arrived].astype(np.uint32)
         heads[:, 0] &= _MARKER
         good = (heads == rows.expect[arrived]).all(axis=1)

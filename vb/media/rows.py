@@ -36,6 +36,8 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "patience": ("i4", ()),
     "slip_tick": ("i8", ()),
     "last_tick": ("i8", ()),
+    "owed": ("i1", ()),
+    "again": ("?", ()),
     "slow_tick": ("i8", ()),
     "touched": ("i8", ()),
     "miss_run": ("i4", ()),
@@ -79,6 +81,8 @@ class Rows:
     patience: NDArray[np.int32]
     slip_tick: NDArray[np.int64]
     last_tick: NDArray[np.int64]
+    owed: NDArray[np.int8]
+    again: NDArray[np.bool_]
     slow_tick: NDArray[np.int64]
     touched: NDArray[np.int64]
     miss_run: NDArray[np.int32]
