@@ -47,7 +47,7 @@ class Connection:
     ) -> None:
         self.number = number
         self.peer = peer
-        self.outbox = Outbox(settings.outbox_messages, settings.outbox_octets)
+        self.outbox: Outbox[Send] = Outbox(settings.outbox_messages, settings.outbox_octets)
         self.closing = False
         self._transport: Transport = transport
         self._framer = framer

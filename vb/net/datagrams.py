@@ -7,6 +7,7 @@ import logging
 import socket
 from collections.abc import Callable
 
+import attrs
 import trio
 
 from vb.net.addresses import is_wildcard, numeric_family
@@ -20,6 +21,22 @@ log = logging.getLogger("vb.net")
 ERROR_PAUSE = 0.01
 _LATER = (errno.ENOBUFS, errno.ENOMEM)
 _ANOTHERS = (errno.ECONNREFUSED,)  # an earlier datagram's ICMP error, told at this send
+
+
+@attrs.frozen
+class _Addressed:
+    """A queued send and the numeric address of its host."""
+
+    send: Send
+    host: str
+
+    @property
+    def data(self) -> bytes:
+        return self.send.data
+
+    @property
+    def close(self) -> bool:
+        return False
 
 
 class DatagramPort:
@@ -37,7 +54,7 @@ class DatagramPort:
         self.errors = 0
         self._failed = failed
         self._settings = settings
-        self._outbox = Outbox(settings.outbox_messages, settings.outbox_octets)
+        self._outbox: Outbox[_Addressed] = Outbox(settings.outbox_messages, settings.outbox_octets)
 
     @property
     def waiting(self) -> int:
@@ -52,15 +69,15 @@ class DatagramPort:
             return 1
         return 3 if local[0] == host else 2 if is_wildcard(host) else 1
 
-    def post(self, send: Send) -> bool:
-        """Send now, or behind what waits, to a numeric host. False: it can never be sent."""
+    def post(self, send: Send, host: str) -> bool:
+        """Send to ``host``, the numeric address of its hop, now or behind what waits. False: it can never be sent."""
         try:
-            if not self._outbox and self._try(send):
+            if not self._outbox and self._try(send, host):
                 return True
         except OSError as error:
             self._note(send, error)
             return False
-        if not self._outbox.post(send):
+        if not self._outbox.post(_Addressed(send, host)):
             self.dropped += 1
         return True
 
@@ -99,26 +116,25 @@ class DatagramPort:
     async def run_writer(self) -> None:
         """Send what had to wait, as the socket becomes writable."""
 
-        async def write(send: Send) -> None:
+        async def write(item: _Addressed) -> None:
             try:
-                while not self._try(send):
+                while not self._try(item.send, item.host):
                     await self.socket.wait_writable()
             except OSError as error:
-                self._note(send, error)
-                self._failed(send)
+                self._note(item.send, error)
+                self._failed(item.send)
 
         await self._outbox.run(write)
 
-    def _try(self, send: Send) -> bool:
+    def _try(self, send: Send, host: str) -> bool:
         """True: the kernel has it. False: later. OSError: never."""
-        hop = send.hop
         try:
             try:
-                self._send(send.data, hop)
+                self._send(send.data, host, send.hop)
             except OSError as error:
                 if error.errno not in _ANOTHERS:
                     raise
-                self._send(send.data, hop)
+                self._send(send.data, host, send.hop)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -128,9 +144,9 @@ class DatagramPort:
         self.sent += 1
         return True
 
-    def _send(self, data: bytes, hop: Hop) -> None:
+    def _send(self, data: bytes, host: str, hop: Hop) -> None:
         try:
-            self.socket.send_nowait(data, hop.host, hop.port, hop.local[0] if hop.local else None)
+            self.socket.send_nowait(data, host, hop.port, hop.local[0] if hop.local else None)
         except OverflowError as error:  # a port beyond 65535
             raise OSError(errno.EINVAL, str(error)) from error
 
@@ -139,8 +155,8 @@ class DatagramPort:
         log.info("cannot send", extra={"peer": f"{send.hop.host}:{send.hop.port}", "error": str(error)})
 
 
-def choose_port(ports: list[DatagramPort], hop: Hop) -> DatagramPort | None:
-    """The socket of the right family, and if there are several, the one that the peer's message came in on."""
-    family = numeric_family(hop.host) or socket.AF_INET
-    best = max(ports, key=lambda port: port.serves(family, hop.local), default=None)
-    return best if best is not None and best.serves(family, hop.local) else None
+def choose_port(ports: list[DatagramPort], host: str, local: tuple[str, int] | None) -> DatagramPort | None:
+    """The socket of the family of ``host``; of several the one that the peer's message came in on."""
+    family = numeric_family(host) or socket.AF_INET
+    best = max(ports, key=lambda port: port.serves(family, local), default=None)
+    return best if best is not None and best.serves(family, local) else None

@@ -255,9 +255,8 @@ class SipEndpoint(Generic[EventT]):
     def _post_datagram(self, send: Send, addresses: list[tuple[str, int]]) -> None:
         """Send to the first address that a socket of ours can reach."""
         for host, _ in addresses:
-            resolved = send if host == send.hop.host else attrs.evolve(send, hop=attrs.evolve(send.hop, host=host))
-            chosen = choose_port(self._ports, resolved.hop)
-            if chosen is not None and chosen.post(resolved):
+            chosen = choose_port(self._ports, host, send.hop.local)
+            if chosen is not None and chosen.post(send, host):
                 return
         self._fail([send])
 
