@@ -2,8 +2,8 @@
 
 A sender's phase drifts against our tick, so a tick finds no packet or two now and then. One spare frame per row bridges
 that. A frame that is missing once is bridged by the one before; if it comes in the next tick, it was late, not lost,
-and the stream has won its spare. A spare that nobody needed for a while is dropped where it is quiet, in the end
-anywhere: no delay stays. A row that needed it after all waits longer the next time.
+and the stream has won its spare. A spare that nobody needed for a while is dropped where it is quiet (after half a
+minute without quiet, anywhere): no delay stays. A row that needed it after all waits longer the next time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from vb.media.rows import Index, Rows
 
 QUIET_AFTER = 25
 """Ticks a spare lies unused before it is dropped in silence (doubled per time that this proved wrong)."""
-ANYWHERE_AFTER = 50
+ANYWHERE_AFTER = 1500
+"""Ticks after which it is dropped even where it is heard: talk has a quiet moment long before, so this is for music."""
 MOST_PATIENCE = 3
 REGRET = 500
 """A frame missing so few ticks after a slip shows that the slip was wrong."""
