@@ -106,6 +106,13 @@ def test_frames_of_other_lengths(frame_ms: int) -> None:
     assert np.max(np.abs(np.concatenate(pieces, axis=1) - stream(Resampler(16000, 8000), samples).astype(int))) <= 1
 
 
+def test_working_memory_is_bounded() -> None:
+    resampler = Resampler(8000, 16000)
+    for length in range(1, 100):
+        assert resampler.process(np.zeros((1, length), np.int16)).shape == (1, 2 * length)
+        assert len(resampler._scratch) <= 16
+
+
 def test_reset_and_resize() -> None:
     resampler = Resampler(8000, 16000, 2)
     loud = np.full((2, 160), 20000, np.int16)

@@ -178,6 +178,21 @@ def test_counting_in_bulk_is_counting_one_by_one(runs: list[tuple[bool, int]]) -
     assert bulk == single
 
 
+def test_which_verdicts_play() -> None:
+    assert {verdict for verdict in Verdict if verdict.plays} == {Verdict.OK, Verdict.RESTART}
+
+
+def test_bulk_without_news_of_the_clock_keeps_it() -> None:
+    reception = Reception(8000)
+    feed(reception, [1, 2])
+    before = (reception.jitter_units, reception.transit)
+    reception.advance(0)
+    reception.advance(3)
+    assert (reception.received, reception.next_sequence) == (5, 6)
+    assert (reception.jitter_units, reception.transit) == before
+
+
 def test_nothing_received() -> None:
     reception = Reception(8000)
+    reception.advance(0)
     assert (reception.received, reception.lost, reception.next_sequence, reception.jitter_ms) == (0, 0, -1, 0)
