@@ -164,12 +164,6 @@ class Leg(abc.ABC):
         """Answer an inbound call, with ``codec`` or the first of ``codecs`` that was offered; None: our choice."""
         raise Invalid("only SIP and WhatsApp inbound legs can be answered")
 
-    def hold(self) -> None:
-        raise Invalid("only SIP legs support hold")
-
-    def unhold(self) -> None:
-        raise Invalid("only SIP legs support hold")
-
     def send_dtmf(self, digits: str) -> None:
         """Send digits (``0-9 * # A-D``) to the peer."""
         raise Invalid("DTMF is not supported on this leg")

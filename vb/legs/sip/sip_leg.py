@@ -9,7 +9,7 @@ from typing import Any
 
 import trio
 
-from vb.call.errors import Conflict, Invalid
+from vb.call.errors import Invalid
 from vb.call.events import Webhook
 from vb.call.leg import TALKING, Leg, LegType
 from vb.call.lifetime import Cause
@@ -249,18 +249,6 @@ class SipLeg(Leg):
             self._deadlines.drop("held")
         log.info("leg held" if held else "leg unheld", extra={"leg_id": self.id})
         self.publish("leg.hold" if held else "leg.unhold", {"leg_type": self.type})
-
-    def hold(self) -> None:
-        self._check_holdable()
-        raise Conflict("hold by the server is not available")
-
-    def unhold(self) -> None:
-        self._check_holdable()
-        raise Conflict("hold by the server is not available")
-
-    def _check_holdable(self) -> None:
-        if self.state not in TALKING:
-            raise Conflict(f"leg is {self.state}, expected connected or held")
 
 
 _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - hold by address (RFC 3264 §8.4), nothing is bound
