@@ -114,6 +114,10 @@ def test_a_head_without_end(size: int) -> None:
     feed_in_pieces(endless, HEAD + b"X: y\r\n" * 1000, size)
     assert endless.error is not None
     assert endless.error.status == 413
+    finished = StreamFramer(limits)
+    feed_in_pieces(finished, HEAD + b"X: y\r\n" * 1000 + b"\r\n", size)
+    assert finished.error is not None
+    assert finished.error.status == 413
     noise = StreamFramer(limits)
     feed_in_pieces(noise, b"\x16\x03\x01" * 1000, size)
     assert noise.error is not None

@@ -92,6 +92,16 @@ def test_a_name_is_a_token(name: str) -> None:
         Headers([(name, "x")])
 
 
+def test_compact_headers_say_the_same() -> None:
+    fields = headers()
+    fields.typed["to"] = "parsed"
+    assert fields.get("X-a") == "x"
+    fields.compact()
+    assert fields.typed == {}
+    assert fields == headers()
+    assert fields.get("X-a") == "x"
+
+
 def test_a_change_forgets_what_was_parsed() -> None:
     fields = headers()
     fields.typed |= {"via": "parsed", "top-via": "parsed", "to": "parsed"}

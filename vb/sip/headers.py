@@ -167,6 +167,11 @@ class Headers:
             self._index.pop(gone, None)
         self._changed(gone)
 
+    def compact(self) -> None:
+        """Give up what was parsed, in a message that is kept for long: it is read again when somebody asks."""
+        self._index = None
+        self.typed = {}
+
     def copy(self) -> Headers:
         return Headers.trusted(list(self._items))
 
