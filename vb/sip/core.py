@@ -94,7 +94,8 @@ class Core:
         to_tag: str | None = None,
         headers: Lines = (),
     ) -> None:
-        """Answer without a body."""
+        """Answer without a body. Only before the final response."""
+        assert transaction.request is not None
         response = self.response(transaction.request, status, reason, to_tag=to_tag, headers=headers)
         self.layer.respond(transaction, response, now)
 

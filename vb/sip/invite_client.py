@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
-from vb.sip.effects import Hop
+from vb.sip.effects import Hop, Send
 from vb.sip.timers import Timer, TimerValues
 from vb.sip.transaction import IGNORED, Effect, Input, Kind, State, Table, Transaction, response_input
 
@@ -30,11 +30,10 @@ class InviteClient(Transaction):
         self._ack = b""
 
     def start(self, now: float) -> list[Effect]:
-        self._send(self._data)
         if not self.hop.reliable:
             self.timers.start(Timer.A, now + self._interval)
         self.timers.start(Timer.B, now + self.values.give_up)
-        return self._drain()
+        return [Send(self._data, self.hop)]
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         return self.step(response_input(response.status), now, response)

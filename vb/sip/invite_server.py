@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 class InviteServer(Transaction):
     """One received INVITE. ``fallback`` is where responses go when a connection is gone (§18.2.2)."""
 
-    __slots__ = ("_interval", "_response", "fallback", "merge_key", "request", "to_tag")
+    __slots__ = ("_interval", "_response", "fallback", "merge_key", "request", "request_tag", "to_tag")
 
     kind: ClassVar[Kind] = Kind.INVITE_SERVER
 
     def __init__(self, key: object, request: Request, hop: Hop, fallback: Hop | None, values: TimerValues) -> None:
         super().__init__(key, hop, values, State.PROCEEDING)
-        self.request = request
+        self.request: Request | None = request  # until the final response
+        self.request_tag = request.to.tag
         self.fallback = fallback
         self.merge_key: object = None
         self.to_tag: str | None = None  # of our responses; an RFC 2543 ACK is matched by it (§17.2.3)
@@ -43,10 +44,12 @@ class InviteServer(Transaction):
     def _accept(self, message: Request | Response | None, now: float) -> None:
         # The user repeats the 2xx (§13.3.1.4); L only absorbs repeated INVITEs and passes up ACKs (RFC 6026 §7.1).
         self._answer(message, now)
+        self.request = None
         self.timers.start(Timer.L, now + self.values.give_up)
 
     def _refuse(self, message: Request | Response | None, now: float) -> None:
         self._answer(message, now)
+        self.request = None
         if not self.hop.reliable:
             self.timers.start(Timer.G, now + self._interval)
         self.timers.start(Timer.H, now + self.values.give_up)

@@ -9,7 +9,7 @@ from vb.sip.dialog import Dialog
 from vb.sip.effects import Hop, InviteCancelled
 from vb.sip.errors import LocalError
 from vb.sip.invite_server import InviteServer
-from vb.sip.session import Session, SessionState
+from vb.sip.session import Session, SessionState, request_of
 from vb.sip.timers import UsageTimer
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class InviteServerSession(Session):
         invite = self._undecided()
         response = self._response(status, None, headers, body, content_type)
         self._stop_ringing()
+        self.request.headers.compact()
         self.state = SessionState.ACCEPTED
         assert self.dialog is not None
         self.dialog.early = False
@@ -83,7 +84,7 @@ class InviteServerSession(Session):
     # From the agent.
 
     def receive_reinvite(self, transaction: ServerTransaction, now: float) -> None:
-        if self.state is SessionState.EARLY and transaction.request.method == "INVITE":
+        if self.state is SessionState.EARLY and request_of(transaction).method == "INVITE":
             # §14.2: a second INVITE before the final response to the first.
             retry = [("Retry-After", str(self._core.rng.randrange(11)))]
             self._core.respond(transaction, now, 500, headers=retry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from vb.sip.effects import Hop
+from vb.sip.effects import Hop, Send
 from vb.sip.timers import Timer, TimerValues
 from vb.sip.transaction import IGNORED, Effect, Input, Kind, State, Table, Transaction, response_input
 
@@ -25,11 +25,10 @@ class NonInviteClient(Transaction):
         self._interval = values.t1
 
     def start(self, now: float) -> list[Effect]:
-        self._send(self._data)
         if not self.hop.reliable:
             self.timers.start(Timer.E, now + self._interval)
         self.timers.start(Timer.F, now + self.values.give_up)
-        return self._drain()
+        return [Send(self._data, self.hop)]
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         return self.step(response_input(response.status), now, response)

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 class NonInviteServer(Transaction):
     """One received request other than INVITE and ACK. ``fallback`` is where responses go when a connection is gone."""
 
-    __slots__ = ("_response", "fallback", "merge_key", "request")
+    __slots__ = ("_response", "fallback", "merge_key", "request", "request_tag")
 
     kind: ClassVar[Kind] = Kind.NON_INVITE_SERVER
 
     def __init__(self, key: object, request: Request, hop: Hop, fallback: Hop | None, values: TimerValues) -> None:
         super().__init__(key, hop, values, State.TRYING)
-        self.request = request
+        self.request: Request | None = request  # until the final response
+        self.request_tag = request.to.tag
         self.fallback = fallback
         self.merge_key: object = None
         self._response = b""
@@ -40,6 +41,7 @@ class NonInviteServer(Transaction):
 
     def _complete(self, message: Request | Response | None, now: float) -> None:
         self._answer(message, now)
+        self.request = None
         self._linger(Timer.J, self.values.give_up, now)
 
     def _answer_again(self, message: Request | Response | None, now: float) -> None:

@@ -37,13 +37,16 @@ def stamp_via(request: Request, source: Hop) -> None:
         elif lower != "received":
             params.append((name, value))
     params.append(("received", source.host))
-    replace_top_via(request, attrs.evolve(via, params=tuple(params)))
+    _replace_top_via(request, attrs.evolve(via, params=tuple(params)))
 
 
-def replace_top_via(request: Request, via: Via) -> None:
+def _replace_top_via(request: Request, via: Via) -> None:
     """The first line may hold several values, separated by commas; only the first one changes."""
-    rest = split_values(request.headers.get("Via") or "")[1:]
-    request.headers.set_first("Via", ", ".join([str(via), *rest]))
+    headers = request.headers
+    line = headers.get("Via") or ""
+    rest = split_values(line)[1:] if "," in line else []
+    headers.set_first("Via", ", ".join([str(via), *rest]))
+    headers.typed["top-via"] = via
 
 
 def response_hops(request: Request, source: Hop, *, use_source_socket: bool) -> tuple[Hop, Hop | None]:

@@ -136,7 +136,7 @@ class Session:
         if status < 300:
             lines.insert(0, self._core.contact(self.hop))
         response = self._core.response(
-            transaction.request,
+            request_of(transaction),
             status,
             reason,
             headers=lines,
@@ -166,20 +166,22 @@ class Session:
             core.respond(transaction, now, 491)  # §14.2: an INVITE of this dialog is still in progress
         else:
             assert self.dialog is not None
-            self.dialog.refresh_target(transaction.request)  # §12.2.2
-            if transaction.request.method == "INVITE" and core.config.auto_trying:
+            request = request_of(transaction)
+            self.dialog.refresh_target(request)  # §12.2.2
+            if request.method == "INVITE" and core.config.auto_trying:
                 core.respond(transaction, now, 100)
             self._pending = transaction
-            core.events.append(ReinviteReceived(self, transaction.request))
+            core.events.append(ReinviteReceived(self, request))
 
     def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
         """§15.1.2. One that crosses ours is answered, and told by `ByeCompleted` alone."""
+        request = request_of(transaction)
         self._core.respond(transaction, now, 200)
         if self.state is SessionState.TERMINATED:
             return
         self._refuse_pending(now)
         self._finish(now)
-        self._tell_end(ByeReceived(self, transaction.request))
+        self._tell_end(ByeReceived(self, request))
         self.release()
 
     def receive_cancel(self, invite: InviteServer, request: Request, now: float) -> None:
@@ -192,7 +194,7 @@ class Session:
         """The ACK of a 2xx (§13.3.1.4); a repeated one has nothing to do."""
         if self._success is None or request.cseq.number != self._success.cseq.number:
             return
-        reinvite = self._success_transaction is not None and bool(self._success_transaction.request.to.tag)
+        reinvite = self._success_transaction is not None and bool(self._success_transaction.request_tag)
         self._stop_success()
         if self.state is SessionState.ACCEPTED:
             self.state = SessionState.CONFIRMED
@@ -283,6 +285,7 @@ class Session:
         if self.state is not SessionState.TERMINATED:
             self.state = SessionState.TERMINATED
             self._core.active -= 1
+            self.request.headers.compact()
         self._drop_dialogs()
 
     def _drop_dialogs(self) -> None:
@@ -300,3 +303,9 @@ class Session:
             self._core.layer.deadlines.discard(self)
             self._core.sessions -= 1
             self._core.events.append(SessionEnded(self))
+
+
+def request_of(transaction: ServerTransaction) -> Request:
+    """The request that still waits for its final response."""
+    assert transaction.request is not None
+    return transaction.request

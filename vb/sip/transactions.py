@@ -117,23 +117,21 @@ class TransactionLayer:
 
     # Server side.
 
-    def match(self, request: Request) -> ServerTransaction | None:
-        """The transaction of a repeated request or of an ACK; for CANCEL use `match_cancel`."""
-        key = server_key(request)
+    def match(self, key: ServerKey, request: Request) -> ServerTransaction | None:
+        """The transaction of a repeated request or of an ACK, by its `server_key`."""
         transaction = self._servers.get(key)
         if transaction is None or key[0]:
             return transaction
         # RFC 2543: the To tags must agree; that of an ACK with the one we put into the response.
         tag = request.to.tag
         if request.method != "ACK":
-            return transaction if tag == transaction.request.to.tag else None
+            return transaction if tag == transaction.request_tag else None
         own = transaction.to_tag if isinstance(transaction, InviteServer) else None
-        return transaction if tag == (own or transaction.request.to.tag) else None
+        return transaction if tag == (own or transaction.request_tag) else None
 
-    def match_cancel(self, cancel: Request) -> InviteServer | None:
-        """The INVITE that a CANCEL means (§9.2): the same key but for the method."""
-        *start, _ = server_key(cancel)
-        transaction = self._servers.get((*start, "INVITE"))
+    def match_cancel(self, key: ServerKey) -> InviteServer | None:
+        """The INVITE that the CANCEL with that key means (§9.2): all is the same but the method."""
+        transaction = self._servers.get((*key[:-1], "INVITE"))
         return transaction if isinstance(transaction, InviteServer) else None
 
     def receive_again(self, transaction: ServerTransaction, request: Request, now: float) -> None:
@@ -143,8 +141,9 @@ class TransactionLayer:
         """The same request came over another path (§8.2.2.2); asked only for requests that match no transaction."""
         return not request.to.tag and _merge_key(request) in self._merged
 
-    def start_server(self, request: Request, source: Hop, user: TransactionUser | None) -> ServerTransaction:
-        key = server_key(request)
+    def start_server(
+        self, key: ServerKey, request: Request, source: Hop, user: TransactionUser | None
+    ) -> ServerTransaction:
         hop, fallback = response_hops(request, source, use_source_socket=self._use_source_socket)
         make = InviteServer if request.method == "INVITE" else NonInviteServer
         transaction = make(key, request, hop, fallback, self._values)

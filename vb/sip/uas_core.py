@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
+import attrs
+
 from vb.sip.core import Core
 from vb.sip.effects import Hop, InviteReceived, RequestReceived, Send
 from vb.sip.errors import RemoteError, SipError
@@ -13,8 +15,18 @@ from vb.sip.message import Request, make_response
 from vb.sip.routing import response_hops, stamp_via
 from vb.sip.salvage import salvage
 from vb.sip.session import Session
-from vb.sip.transactions import ServerTransaction
+from vb.sip.transactions import ServerKey, ServerTransaction, server_key
 from vb.sip.ua_checks import Refusal, check_headers, check_method, refusal_of
+
+
+@attrs.frozen(eq=False)
+class Arrival:
+    """A request, where it came from, when, and the key of its transaction, taken before the Via is stamped."""
+
+    request: Request
+    source: Hop
+    now: float
+    key: ServerKey
 
 
 class UasCore:
@@ -28,7 +40,8 @@ class UasCore:
     def receive(self, request: Request, source: Hop, now: float) -> None:
         """A request that could be parsed."""
         try:
-            transaction = self._layer.match(request)
+            key = server_key(request)
+            transaction = self._layer.match(key, request)
             if transaction is not None:
                 self._layer.receive_again(transaction, request, now)
             elif request.method == "ACK":
@@ -38,34 +51,36 @@ class UasCore:
                 if self._is_too_much(request):
                     self._refuse_statelessly(request, source, self._overloaded())
                 else:
-                    self._receive_new(request, source, now)
+                    self._receive_new(Arrival(request, source, now, key))
         except RemoteError as error:  # a field that only now had to be read, before a transaction existed
             self._refuse_statelessly(request, source, refusal_of(error))
 
-    def _receive_new(self, request: Request, source: Hop, now: float) -> None:
+    def _receive_new(self, arrival: Arrival) -> None:
+        request = arrival.request
         if request.method == "CANCEL":
-            self._receive_cancel(request, source, now)
+            self._receive_cancel(arrival)
             return
-        refusal = self._check(request)
         session = self._session_of(request)
+        refusal = self._check(request, session)
         if refusal is not None:
-            self._answer(request, source, session, now, refusal)
+            self._answer(arrival, session, refusal)
         elif session is not None:
-            self._receive_in_dialog(session, request, source, now)
+            self._receive_in_dialog(session, arrival)
         elif request.method == "INVITE":
-            self._receive_invite(request, source, now)
+            self._receive_invite(arrival)
         elif request.method in self._config.handed_up:
-            self._hand_up(request, source, None)
+            transaction = self._start(arrival, None)
+            self._core.events.append(RequestReceived(request, arrival.source, transaction))
         else:
-            self._answer(request, source, None, now, self._decide_outside(request, source))
+            self._answer(arrival, None, self._decide_outside(request, arrival.source))
 
-    def _check(self, request: Request) -> Refusal | None:
+    def _check(self, request: Request, session: Session | None) -> Refusal | None:
         """§8.2, in its order; 481 for a dialog that we do not have comes before a look at the content (§12.2.2)."""
         refusal = check_method(request, self._config)
         if refusal is not None:
             return refusal
         if request.to.tag:
-            if self._session_of(request) is None and request.method not in ("OPTIONS", "REGISTER"):
+            if session is None and request.method not in ("OPTIONS", "REGISTER"):
                 return Refusal(481)
         elif self._layer.is_merged(request):
             return Refusal(482)  # §8.2.2.2
@@ -80,15 +95,15 @@ class UasCore:
             return None
         return self._core.dialogs.get((request.call_id, tag, request.from_.tag or ""))
 
-    def _receive_invite(self, request: Request, source: Hop, now: float) -> None:
+    def _receive_invite(self, arrival: Arrival) -> None:
         if self._config.max_sessions and self._core.active >= self._config.max_sessions:
-            self._answer(request, source, None, now, self._overloaded())
+            self._answer(arrival, None, self._overloaded())
             return
-        session = InviteServerSession(self._core, request, source, self._core.new_tag())
-        transaction = self._layer.start_server(request, source, session)
+        session = InviteServerSession(self._core, arrival.request, arrival.source, self._core.new_tag())
+        transaction = self._start(arrival, session)
         assert isinstance(transaction, InviteServer)
-        session.start(transaction, now)
-        self._core.events.append(InviteReceived(session, request))
+        session.start(transaction, arrival.now)
+        self._core.events.append(InviteReceived(session, arrival.request))
 
     def _receive_ack(self, request: Request, now: float) -> None:
         session = self._session_of(request)
@@ -97,21 +112,21 @@ class UasCore:
         else:
             session.receive_ack(request, now)
 
-    def _receive_cancel(self, request: Request, source: Hop, now: float) -> None:
+    def _receive_cancel(self, arrival: Arrival) -> None:
         """§9.2: 481 without its INVITE, else 200, with the To tag that the INVITE's responses have."""
-        invite = self._layer.match_cancel(request)
+        invite = self._layer.match_cancel(arrival.key)
         if invite is None:
-            self._answer(request, source, None, now, Refusal(481))
+            self._answer(arrival, None, Refusal(481))
             return
-        session = invite.user
-        known = session if isinstance(session, Session) else None
-        transaction = self._layer.start_server(request, source, known)
-        self._core.respond(transaction, now, 200, to_tag=known.local_tag if known else invite.to_tag)
-        if known is not None:
-            known.receive_cancel(invite, request, now)
+        session = invite.user if isinstance(invite.user, Session) else None
+        transaction = self._start(arrival, session)
+        self._core.respond(transaction, arrival.now, 200, to_tag=session.local_tag if session else invite.to_tag)
+        if session is not None:
+            session.receive_cancel(invite, arrival.request, arrival.now)
 
-    def _receive_in_dialog(self, session: Session, request: Request, source: Hop, now: float) -> None:
-        transaction = self._layer.start_server(request, source, session)
+    def _receive_in_dialog(self, session: Session, arrival: Arrival) -> None:
+        request, source, now = arrival.request, arrival.source, arrival.now
+        transaction = self._start(arrival, session)
         dialog = session.dialog_with(request.from_.tag or "")
         if self._config.use_source_socket:
             session.hop = source
@@ -129,6 +144,9 @@ class UasCore:
         else:
             refusal = self._decide_inside(request, source)
             self._core.respond(transaction, now, refusal.status, refusal.reason, headers=refusal.headers)
+
+    def _start(self, arrival: Arrival, session: Session | None) -> ServerTransaction:
+        return self._layer.start_server(arrival.key, arrival.request, arrival.source, session)
 
     # Decisions of our own.
 
@@ -162,19 +180,14 @@ class UasCore:
             headers.append(("Supported", ""))
         return Refusal(200, tuple(headers))
 
-    def _hand_up(self, request: Request, source: Hop, session: Session | None) -> None:
-        transaction = self._layer.start_server(request, source, session)
-        self._core.events.append(RequestReceived(request, source, transaction, session))
-
-    def _answer(self, request: Request, source: Hop, session: Session | None, now: float, refusal: Refusal) -> None:
-        transaction = self._layer.start_server(request, source, session)
-        self._finish(transaction, refusal, now)
-
-    def _finish(self, transaction: ServerTransaction, refusal: Refusal, now: float) -> None:
+    def _answer(self, arrival: Arrival, session: Session | None, refusal: Refusal) -> None:
+        transaction = self._start(arrival, session)
         tag = None
-        if isinstance(transaction, InviteServer) and not transaction.request.to.tag:
+        if isinstance(transaction, InviteServer) and not transaction.request_tag:
             transaction.to_tag = tag = self._core.new_tag()
-        self._core.respond(transaction, now, refusal.status, refusal.reason, to_tag=tag, headers=refusal.headers)
+        self._core.respond(
+            transaction, arrival.now, refusal.status, refusal.reason, to_tag=tag, headers=refusal.headers
+        )
 
     # Stateless answers.
 
