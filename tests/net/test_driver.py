@@ -187,19 +187,25 @@ async def test_sends_that_would_block_wait_their_turn_and_are_bounded() -> None:
     await on_virtual_network(network, scenario, settings=NetSettings(outbox_messages=4))
 
 
-async def test_a_queued_send_that_fails_later_is_reported() -> None:
+@pytest.mark.parametrize("host", [PEER[0], "phone.example"])
+async def test_a_queued_send_that_fails_later_is_reported_as_it_was_asked_for(host: str) -> None:
     network = VirtualNetwork(Random(1))
+
+    async def lookup(name: str) -> list[str]:
+        await trio.sleep(0.1)
+        return [PEER[0]]
 
     async def scenario(endpoint: SipEndpoint[str], agent: ToyAgent) -> None:
         sock = network._sockets["192.0.2.1", 5060]
         sock.fill()
-        endpoint.command(lambda now: agent.send(b"1", Hop("UDP", *PEER)))
+        endpoint.command(lambda now: agent.send(b"1", Hop("UDP", host, 5060)))
+        await trio.sleep(1)
         network.unreachable.add(PEER[0])
         sock.drain()
         await trio.sleep(1)
-        assert agent.failed == [Hop("UDP", *PEER)]
+        assert agent.failed == [Hop("UDP", host, 5060)]
 
-    await on_virtual_network(network, scenario)
+    await on_virtual_network(network, scenario, resolver=Resolver(lookup=lookup))
 
 
 async def test_a_name_is_resolved_without_holding_anyone_up() -> None:

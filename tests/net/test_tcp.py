@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import random
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -152,3 +154,32 @@ async def test_flush_lets_the_last_words_out() -> None:
             assert await client.endpoint.flush(5)
             assert client.endpoint.statistics().waiting == 0
         await server.wait(lambda agent: len(agent.received) == 1)
+
+
+async def test_running_out_of_descriptors_pauses_accepting_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    accept, failures = trio.SocketListener.accept, [OSError(errno.EMFILE, "too many open files")] * 2
+
+    async def failing(listener: trio.SocketListener) -> trio.SocketStream:
+        if failures:
+            raise failures.pop()
+        return await accept(listener)
+
+    monkeypatch.setattr(trio.SocketListener, "accept", failing)
+    server, client = End(Listen("TCP", "127.0.0.1", 0)), End()
+    async with running(server, client):
+        client.send(Hop("TCP", "127.0.0.1", server.port))
+        await server.wait(lambda agent: len(agent.received) == 1)
+    assert failures == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_any_octets_in_any_pieces_leave_the_server_well(seed: int) -> None:
+    rng = random.Random(seed)
+    server = End(Listen("TCP", "127.0.0.1", 0))
+    async with running(server):
+        async with await trio.open_tcp_stream("127.0.0.1", server.port) as stream:
+            with contextlib.suppress(trio.BrokenResourceError):
+                for _ in range(20):
+                    await stream.send_all(rng.choice([OPTIONS, b"\r\n\r\n", OPTIONS[:20], rng.randbytes(30)]))
+        await until(lambda: server.endpoint.statistics().open_connections == 0)
+        assert server.endpoint.statistics().agent_errors == 0
