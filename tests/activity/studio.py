@@ -71,10 +71,13 @@ class Files(httpx.AsyncBaseTransport):
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.gate: trio.Event | None = None
+        self.slow: set[str] = set()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if self.gate is not None:
             await self.gate.wait()
+        if request.url.path in self.slow:
+            await trio.sleep_forever()
         body = self.bodies.get(request.url.path)
         return httpx.Response(404) if body is None else httpx.Response(200, stream=_Whole(body))
 
@@ -158,6 +161,13 @@ class Studio:
             await trio.lowlevel.checkpoint()
         await trio.testing.wait_all_tasks_blocked()
 
+    async def quiet(self) -> None:
+        """Every task and every thread has done what it can."""
+        await self.settle()
+        while self.playbacks._decoders.borrowed_tokens or self.recordings._limiter.borrowed_tokens:
+            await trio.lowlevel.checkpoint()
+        await self.settle()
+
     async def until(self, type_: str) -> None:
         """Wait for an event that a thread has to come before."""
         came = trio.Event()
@@ -172,6 +182,15 @@ class Studio:
                 await came.wait()
         unsubscribe()
         await self.settle()
+
+    async def any_event(self) -> None:
+        """Wait for whatever is published next, which a thread has to come before."""
+        came = trio.Event()
+        unsubscribe = self.bus.subscribe(lambda _: came.set())
+        try:
+            await came.wait()
+        finally:
+            unsubscribe()
 
     def said(self) -> list[str]:
         lines = [line_of(event) for event in self.events]
