@@ -314,6 +314,30 @@ def test_a_callee_that_ends_before_it_answers() -> None:
     assert call.is_empty()
 
 
+def test_a_callee_that_ends_a_call_that_is_cancelled_already() -> None:
+    call = Call()
+    call.answer(180)
+    call.session.cancel(call.now)
+    call.drain()
+    to = f"<sip:vb@192.0.2.1>;tag={call.session.local_tag}"
+    call.agent.receive(request("BYE", to=to, call_id=call.session.call_id), PEER, call.now)
+    call.advance(100)
+    assert len(call.sent_times("CANCEL")) > 1
+    assert call.ends() == [ByeReceived, SessionEnded]
+    assert call.is_empty()
+
+
+def test_a_header_that_is_none_is_refused_at_once() -> None:
+    call = Call()
+    wrong = [("Reason", "a\r\nInjected: b")]
+    with pytest.raises(LocalError):
+        call.session.cancel(call.now, headers=wrong)
+    call.confirmed()
+    with pytest.raises(LocalError):
+        call.session.bye(call.now, headers=wrong)
+    assert call.session.state is SessionState.CONFIRMED
+
+
 def test_a_bye_that_nobody_answers() -> None:
     call = Call().confirmed()
     call.session.bye(call.now)

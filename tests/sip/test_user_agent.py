@@ -152,6 +152,26 @@ def test_requests_of_rfc_2543_are_matched() -> None:
     assert two is not one
 
 
+def test_requests_of_rfc_2543_are_matched_behind_a_nat_too() -> None:
+    """The Via is compared as it came, without our `received`."""
+    bench = Bench()
+    data = request(branch="1", via="SIP/2.0/UDP 10.1.1.1;rport")
+    for _ in range(2):
+        assert [r.status for r in bench.receive(data)] == [100]
+    cancel = request("CANCEL", branch="1", via="SIP/2.0/UDP 10.1.1.1;rport")
+    assert [r.status for r in bench.receive(cancel)] == [200, 487]
+    assert len(bench.of(InviteReceived)) == 1
+
+
+def test_stateless_refusals_are_the_same_each_time() -> None:
+    """§8.2.7."""
+    bench = Bench(max_transactions=1)
+    bench.receive(request("OPTIONS"))
+    one, two = [only(bench.receive(request("OPTIONS", branch="z9hG4bKtwo"))) for _ in range(2)]
+    assert one.status == 503
+    assert one == two
+
+
 @pytest.mark.parametrize(
     ("via", "source", "target", "received", "rport"),
     [

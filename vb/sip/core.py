@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ class Core:
         self.active = 0
         self.dropped: Counter[str] = Counter()
         self.source: Hop | None = None
+        self._secret = f"{rng.getrandbits(128):x}"
         self._identity = [("Allow", ", ".join(config.allow)), ("Server", config.user_agent)]
         if config.supported:
             self._identity.insert(1, ("Supported", ", ".join(config.supported)))
@@ -57,6 +59,11 @@ class Core:
 
     def new_branch(self) -> str:
         return f"{COOKIE}{self.rng.getrandbits(80):020x}"
+
+    def stateless_tag(self, request: Request) -> str:
+        """The same To tag for a request and its retransmissions, without remembering them (§8.2.7)."""
+        parts = [self._secret, *(request.headers.get(name) or "" for name in ("Via", "Call-ID", "CSeq"))]
+        return sha256("\n".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
     # Responses.
 

@@ -61,7 +61,7 @@ class InviteClientSession(Session):
         """
         if self._cancel_headers is not None or self.state not in (SessionState.CALLING, SessionState.EARLY):
             return
-        self._cancel_headers = tuple(headers)
+        self._cancel_headers = tuple(Headers(headers))  # a bad value is the caller's error now, not a timer's later
         if self.state is SessionState.EARLY:
             self._send_cancel(now)
 
@@ -115,9 +115,12 @@ class InviteClientSession(Session):
         """Also from a callee that may not send one yet (§15): then the INVITE is given up too, by CANCEL."""
         unanswered = self.state is SessionState.EARLY
         super().receive_bye(transaction, now)
-        if unanswered and self._invite is not None and not self._cancel_sent:
-            self._cancel_headers = self._cancel_headers or ()
-            self._send_cancel(now)
+        if unanswered and self._invite is not None:
+            if self._cancel_sent:
+                self._start(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
+            else:
+                self._cancel_headers = self._cancel_headers or ()
+                self._send_cancel(now)
 
     # Inside.
 

@@ -18,6 +18,7 @@ from vb.sip.effects import (
     SessionEnded,
 )
 from vb.sip.errors import LocalError
+from vb.sip.headers import Headers
 from vb.sip.invite_server import InviteServer
 from vb.sip.timers import TimerTable, UsageTimer
 from vb.sip.transaction import Cause, Transaction
@@ -110,10 +111,11 @@ class Session:
             return
         if self.dialog is None or self.state not in (SessionState.ACCEPTED, SessionState.CONFIRMED):
             raise LocalError(f"BYE in state {self.state.value}")
+        lines = tuple(Headers(headers))  # a bad value is the caller's error now, not the ACK's later
         if self._success is not None:
-            self._bye_headers = tuple(headers)
+            self._bye_headers = lines
         else:
-            self._send_bye(now, headers)
+            self._send_bye(now, lines)
 
     def respond_reinvite(
         self,

@@ -223,7 +223,7 @@ class UasCore:
             request,
             refusal.status,
             refusal.reason,
-            to_tag=self._core.new_tag(),
+            to_tag=self._core.stateless_tag(request),
             headers=[*refusal.headers, ("Server", self._config.user_agent)],
         )
         self._layer.sends.append(Send(response.to_bytes(), hop))
