@@ -11,6 +11,7 @@ import trio
 
 from vb.net.addresses import numeric_family
 from vb.net.descriptors import raise_descriptor_limit
+from vb.net.own_address import default_address
 from vb.net.rtp_socket import open_rtp_socket
 from vb.net.settings import NetSettings
 from vb.net.socket_memory import kernel_drops, raise_receive_buffer, receive_queue
@@ -56,6 +57,12 @@ def test_the_kernel_tells_queue_and_drops() -> None:
         assert 0 < queued <= capacity + 2000
         assert kernel_drops(sock) > 100
     assert kernel_drops(sock) == 0, "a closed socket tells nothing"
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_the_default_address_is_one_of_ours(version: int) -> None:
+    with open_rtp_socket(default_address(version), 0) as sock:
+        assert sock.family == {4: socket.AF_INET, 6: socket.AF_INET6}[version]
 
 
 def test_raising_the_descriptor_limit() -> None:

@@ -121,6 +121,15 @@ async def test_connections_are_bounded_by_source_and_in_total() -> None:
             await server.wait(lambda agent: len(agent.received) == 1)
 
 
+async def test_connections_that_we_open_count_too() -> None:
+    server, client = End(Listen("TCP", "127.0.0.1", 0)), End(settings=NetSettings(max_connections=0))
+    async with running(server, client):
+        hop = Hop("TCP", "127.0.0.1", server.port)
+        client.send(hop)
+        assert client.agent.failed == [hop]
+        assert client.endpoint.statistics().refused_connections == 1
+
+
 async def test_garbage_gets_its_answer_before_the_end() -> None:
     server = End(Listen("TCP", "127.0.0.1", 0))
     async with running(server), await trio.open_tcp_stream("127.0.0.1", server.port) as stream:

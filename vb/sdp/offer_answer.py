@@ -160,7 +160,7 @@ class Negotiation:
         index = self._slot if self._slot in usable else usable[0]
         assert index is not None
         remote = read_remote_audio(description, index, self._family)
-        self._remote, self._remote_slots, self._offered = remote, description.media, None
+        self._remote, self._remote_slots = remote, description.media
         return OfferView(
             codecs=remote.codecs,
             usable=tuple(codec for codec in remote.codecs if _among(codec, self._codecs)),
@@ -203,7 +203,7 @@ class Negotiation:
         slots = [_refused(other) for other in self._remote_slots]
         slots[remote.index] = media
         self._slots = slots + [_refused(other) for other in self._slots[len(slots) :]]
-        self._slot, self._chosen = remote.index, codec or self._chosen
+        self._slot, self._chosen, self._offered = remote.index, codec or self._chosen, None
         for format_ in (chosen, event):
             if format_ is not None:
                 self._payload_types[_key(format_)] = format_.payload_type
@@ -215,12 +215,11 @@ class Negotiation:
 
         Raises:
             SdpError: it cannot be read.
-            NotAcceptable: the audio is refused, secured, or answered with nothing that we offered.
-            RuntimeError: there is no offer of ours.
+            NotAcceptable: the audio is refused, secured, or answered with nothing that we offered; or we offered nothing.
         """
         offered = self._offered
         if offered is None:
-            raise RuntimeError("no offer was made")
+            raise NotAcceptable("an answer without an offer")
         description = parse_description(body)
         if len(description.media) <= offered.slot or not is_usable(description.media[offered.slot]):
             raise NotAcceptable("the audio section is refused")
