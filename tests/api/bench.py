@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import unquote
 
 import httpx
 import trio
@@ -52,28 +54,61 @@ class Bench:
 
     async def ask(
         self, method: str, path: str, body: str | bytes | None = None, *, client: str = "127.0.0.1", **headers: str
-    ) -> tuple[int, Any, Any]:
-        """Status, JSON (or text) and headers of one request."""
-        shown = {name.replace("_", "-"): value for name, value in headers.items()}
-        raw, _, query = path.partition("?")
-        response = await self.app.test_client().open(
-            raw,
-            method=method,
-            data=body,
-            headers=shown,
-            query_string={} if not query else query,
-            scope_base={"client": (client, 40000), "raw_path": raw.encode()},
-        )
-        text = await response.get_data(as_text=False)
-        assert isinstance(text, bytes)
-        if response.content_type == "application/json":
+    ) -> tuple[int, Any, dict[str, str]]:
+        """Status, JSON (else bytes) and headers of one request."""
+        data = body.encode() if isinstance(body, str) else body or b""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        status, shown, text = await ask_asgi(self.app, method, path, data, client, named)
+        if shown.get("Content-Type") == "application/json":
             assert text.endswith(b"\n")
-            return response.status_code, await response.get_json(force=True), response.headers
-        return response.status_code, text, response.headers
+            return status, json.loads(text), shown
+        return status, text, shown
+
+
+async def ask_asgi(
+    app: Any, method: str, target: str, data: bytes, client: str, headers: dict[str, str]
+) -> tuple[int, dict[str, str], bytes]:
+    """One request as a server would hand it to the application."""
+    path, _, query = target.partition("?")
+    sent = {"Host": "api.test", "Content-Length": str(len(data)), **headers}
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": unquote(path),
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
+        "client": (client, 40000),
+        "server": ("127.0.0.1", 8080),
+        "state": {},
+        "extensions": {},
+    }
+    requests: list[dict[str, Any]] = [{"type": "http.request", "body": data, "more_body": False}]
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        if requests:
+            return requests.pop()
+        await trio.sleep_forever()
+        raise AssertionError
+
+    async def send(message: dict[str, Any]) -> None:
+        answers.append(message)
+
+    await app(scope, receive, send)
+    shown = {name.decode().title(): value.decode() for name, value in answers[0]["headers"]}
+    return answers[0]["status"], shown, b"".join(answer.get("body", b"") for answer in answers[1:])
+
+
+_OPEN: Final = AllowList()
 
 
 @asynccontextmanager
-async def open_bench(tmp_path: Path, *, allow_list: AllowList = AllowList(), buffer: int = 256) -> AsyncIterator[Bench]:
+async def open_bench(tmp_path: Path, *, allow_list: AllowList = _OPEN, buffer: int = 256) -> AsyncIterator[Bench]:
     async with trio.open_nursery() as nursery:
         stage = Stage(nursery)
         await nursery.start(stage.rooms.run)

@@ -106,6 +106,11 @@ class HttpPoster:
         finally:
             if not keep:
                 await trio.aclose_forcefully(connection.stream)
+        if keep:
+            await self._keep(url, connection)
+        return status
+
+    async def _keep(self, url: str, connection: _Connection) -> None:
         connection.http.start_next_cycle()
         connection.used_at = trio.current_time()
         if url in self._idle:
@@ -113,7 +118,6 @@ class HttpPoster:
         self._idle[url] = connection
         while len(self._idle) > IDLE_CONNECTIONS:
             await trio.aclose_forcefully(self._idle.popitem(last=False)[1].stream)
-        return status
 
     async def _send(
         self, connection: _Connection, target: _Target, headers: list[tuple[str, str]], body: bytes
@@ -146,8 +150,6 @@ class HttpPoster:
                 status = event.status_code
             elif isinstance(event, h11.EndOfMessage):
                 return status
-            elif isinstance(event, h11.ConnectionClosed):
-                raise trio.BrokenResourceError("closed without an answer")
 
 
 def _parse(url: str) -> _Target:

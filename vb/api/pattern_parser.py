@@ -255,7 +255,7 @@ class _Parser:
             digits = self._text[self._at : max(end, self._at)]
             self._at = end + 1
         else:
-            digits = self._text[self._at : self._at + 2]
+            digits = self._text[self._at : self._at + 2].rjust(2)
             self._at += 2
         try:
             code = int(digits, 16) if digits.isalnum() and digits.isascii() else -1

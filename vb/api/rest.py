@@ -73,8 +73,12 @@ class _KeepEscapes:
 def _add_route(app: QuartTrio, services: Services, parts: HttpParts, operation: Operation) -> None:
     rule = operation.url.replace("{", "<").replace("}", ">")
     if operation.websocket:
-        view = parts.vsi if operation.built else _refused_socket(services, operation)
-        app.add_websocket(rule, operation.name, view)
+        wrong = (400, "this path wants a WebSocket upgrade")
+        if not operation.built:
+            wrong = (501, f"{operation.name} is not built yet")
+        refuse = _refusal(services, *wrong)
+        app.add_websocket(rule, operation.name, parts.vsi if operation.built else refuse)
+        app.add_url_rule(rule, f"{operation.name}Plain", refuse, methods=["GET"], provide_automatic_options=False)
     elif operation.url in parts.documents:
         view = _document_view(parts.documents[operation.url])
         app.add_url_rule(rule, operation.name, view, methods=["GET"], provide_automatic_options=False)
@@ -125,9 +129,9 @@ def _document_view(render: Callable[[], Awaitable[tuple[str, bytes]]]) -> Callab
     return view
 
 
-def _refused_socket(services: Services, operation: Operation) -> Callable[..., Awaitable[Response]]:
+def _refusal(services: Services, status: int, message: str) -> Callable[..., Awaitable[Response]]:
     async def view(**_: str) -> Response:
-        return error(services.instance_id, 501, f"{operation.name} is not built yet")
+        return error(services.instance_id, status, message, Connection="close")
 
     return view
 
@@ -173,8 +177,6 @@ def _http_error(instance_id: str, wrong: HTTPException) -> Response:
         return error(instance_id, 404, "not found")
     if isinstance(wrong, RequestEntityTooLarge):
         return error(instance_id, 413, f"body larger than {MAX_BODY} bytes", Connection="close")
-    if wrong.code == 400 and type(wrong).__name__ == "WebsocketMismatch":
-        return error(instance_id, 400, "this path wants a WebSocket upgrade", Connection="close")
     return error(instance_id, wrong.code or 500, (wrong.description or "bad request").split("\n")[0])
 
 

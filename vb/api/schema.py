@@ -19,7 +19,8 @@ T = TypeVar("T")
 
 MAX_DEPTH: Final = 32
 """Nesting of arrays and objects; deeper is refused."""
-_MAX_DIGITS: Final = 18  # what fits into 64 bits whatever the digits
+_MAX_INTEGER: Final = 2**63 - 1
+_MAX_DIGITS: Final = 20  # of such a number with its sign: longer ones are not even converted
 
 
 class BadJson(ValueError):
@@ -137,9 +138,9 @@ def _plain(message: str) -> str:
 
 
 def _integer(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS:
-        raise ValueError("number too large")
-    return int(digits)
+    if len(digits) <= _MAX_DIGITS and abs(value := int(digits)) <= _MAX_INTEGER:
+        return value
+    raise ValueError("number too large")
 
 
 def _number(digits: str) -> float:
