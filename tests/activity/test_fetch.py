@@ -142,6 +142,23 @@ async def test_a_body_too_large_is_cut_off_early() -> None:
         await fetcher(lambda _: announced, max_bytes=1000).fetch("http://files.test/x")
 
 
+async def test_all_downloads_together_have_a_limit_too() -> None:
+    results: list[str] = []
+
+    async def fetch(files: Fetcher) -> None:
+        try:
+            results.append(str(len((await files.fetch("http://files.test/x")).body)))
+        except FetchError as error:
+            results.append(str(error))
+
+    files = fetcher(lambda _: httpx.Response(200, stream=Body(10, 100, pause=1)), max_buffered=1500)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(fetch, files)
+        nursery.start_soon(fetch, files)
+    assert sorted(results) == ["1000", "too much is being downloaded"]
+    assert len((await files.fetch("http://files.test/x")).body) == 1000
+
+
 async def test_a_body_that_trickles_costs_the_timeout_and_no_more() -> None:
     body = Body(chunks=10**6, size=1, pause=1)
     with trio.fail_after(31), pytest.raises(FetchError, match="within 30 s"):

@@ -236,6 +236,8 @@ async def test_events_go_to_the_webhook_of_the_leg_else_of_the_room() -> None:
             ("room.deleted", room_hook),
             ("leg.disconnected", leg_hook),
         ]
+        # A leg's events carry the leg's own app_id, also where they name a room.
+        assert [event.app_id for event in stage.events] == ["shop", "", "", "", "", "shop", ""]
 
 
 async def test_digits_go_to_the_others_in_the_room_that_accept_them() -> None:

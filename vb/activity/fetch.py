@@ -32,8 +32,10 @@ class FetchSettings:
     max_bytes: int = 64 * 1024 * 1024
     timeout_seconds: float = 60.0
     """For the whole download, redirects included."""
-    concurrent: int = 16
-    """Downloads at a time: with ``max_bytes`` this bounds the memory. Others wait their turn."""
+    concurrent: int = 256
+    """Downloads at a time; others wait their turn."""
+    max_buffered: int = 512 * 1024 * 1024
+    """Bytes of all downloads that are going on; what would be more fails."""
 
 
 @attrs.frozen
@@ -49,6 +51,7 @@ class Fetcher:
         self._client = client
         self._settings = settings
         self._turn = trio.CapacityLimiter(settings.concurrent)
+        self._buffered = 0
 
     def check(self, url: str) -> None:
         """Refuses at once what can never be fetched: a ``file:`` URL outside PLAY_DIR. Raises Invalid (400)."""
@@ -127,11 +130,17 @@ class Fetcher:
         if announced.isdigit() and int(announced) > limit:
             raise FetchError(f"larger than {limit} bytes")
         body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > limit:
-                raise FetchError(f"larger than {limit} bytes")
-        return bytes(body)
+        try:
+            async for chunk in response.aiter_raw():
+                body += chunk
+                self._buffered += len(chunk)
+                if len(body) > limit:
+                    raise FetchError(f"larger than {limit} bytes")
+                if self._buffered > self._settings.max_buffered:
+                    raise FetchError("too much is being downloaded")
+            return bytes(body)
+        finally:
+            self._buffered -= len(body)
 
     def _file_path(self, url: str) -> Path:
         """The file that a ``file:`` URL names: absolute, or relative to PLAY_DIR. Symbolic links may not lead out."""

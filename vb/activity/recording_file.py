@@ -24,6 +24,8 @@ from vb.dsp.wav_writer import HEADER_SIZE, WavWriter
 log = logging.getLogger("vb.activity")
 
 MAX_NAME = 128
+MAX_OCTETS = 255
+"""NAME_MAX of the usual file systems."""
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -39,7 +41,10 @@ def file_name(custom: str, now: datetime, *, middle: str = "") -> str:
     good = all(char.isalpha() or char.isdecimal() or char in "-_." for char in custom)
     if not good or len(custom) > MAX_NAME or custom[0] == "." or custom[-1] == "." or ".." in custom:
         raise Invalid("invalid recording filename")
-    return f"{custom}.wav"
+    name = f"{custom}.wav"
+    if len(os.fsencode(name)) > MAX_OCTETS:
+        raise Invalid("invalid recording filename")
+    return name
 
 
 class RecordingFolder:

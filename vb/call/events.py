@@ -132,7 +132,7 @@ class EventBus:
             timestamp=rfc3339(self._clock()),
             event_id=str(uuid.uuid4()),
             instance_id=self.instance_id,
-            app_id=(leg.app_id if leg is not None else "") or (room.app_id if room is not None else ""),
+            app_id=leg.app_id if leg is not None else room.app_id if room is not None else "",
             leg_id=leg.id if leg is not None else "",
             room_id=room.id if room is not None else "",
             data=data if data is not None else {},

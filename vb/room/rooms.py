@@ -196,10 +196,11 @@ class Rooms:
     def _answer_and_add(self, room_id: str, leg: Leg, changes: _Changes) -> dict[str, Any]:
         if leg.id in self._adding:
             raise Invalid(f"leg {leg.id} is being added to room {self._adding[leg.id]}")
-        try:
-            leg.answer()
-        except CommandError as error:
-            raise Invalid(error.message) from error
+        if not leg.answering:  # somebody else may have answered it a moment ago
+            try:
+                leg.answer()
+            except CommandError as error:
+                raise Invalid(error.message) from error
         self.ensure(room_id, leg.app_id)
         self._adding[leg.id] = room_id
         try:
@@ -255,11 +256,12 @@ class Rooms:
 
     def _relay_digit(self, leg_id: str, digit: str) -> None:
         """A digit pressed by one leg goes to every other one in its room that accepts digits."""
-        sender = next((room.members[leg_id] for room in self._rooms.values() if leg_id in room.members), None)
-        if sender is None:
+        try:
+            room = self.get(self._legs.get(leg_id).room_id)
+        except NotFound:
             return
-        for leg in self._rooms[sender.room_id].members.values():
-            if leg is sender or not leg.accept_dtmf:
+        for leg in room.members.values():
+            if leg.id == leg_id or not leg.accept_dtmf:
                 continue
             try:
                 leg.send_dtmf(digit)
