@@ -215,11 +215,11 @@ class Negotiation:
 
         Raises:
             SdpError: it cannot be read.
-            NotAcceptable: the audio is refused, secured, or answered with nothing that we offered; or we offered nothing.
+            NotAcceptable: the audio is refused, secured, or answered with nothing that we offered.
         """
         offered = self._offered
         if offered is None:
-            raise NotAcceptable("an answer without an offer")
+            raise NotAcceptable("an answer without an offer")  # the peer made it up
         description = parse_description(body)
         if len(description.media) <= offered.slot or not is_usable(description.media[offered.slot]):
             raise NotAcceptable("the audio section is refused")
