@@ -76,6 +76,8 @@ class App:
     rooms: Rooms
     webhooks: Webhooks
     services: Services
+    sip_ports: dict[str, int]
+    """By transport, the ports that are listened on, once they are known."""
 
     def gauges(self) -> Mapping[str, float]:
         """Numbers of the moment for /metrics."""
@@ -95,6 +97,7 @@ class App:
             "vb_sip_kernel_drops": net.kernel_drops,
             "vb_sip_connections": net.open_connections,
             "vb_sip_parked": self.sip.parked,
+            "vb_sip_refused": self.sip.refused,
         }
 
 
@@ -104,7 +107,8 @@ def build(config: Config, fetcher: Fetcher) -> App:
     settings = sip_settings(config)
     # RFC 3261 §19.3 and RFC 3550 §8 want tags, branches and SSRCs that nobody can guess.
     rng = random.SystemRandom()
-    agent = UserAgent(_ua_config(config, settings), rng)
+    ports: dict[str, int] = {}
+    agent = UserAgent(_ua_config(config, settings, ports), rng)
     clock = MediaClock(MediaSettings(io=config.media_io, latch=config.rtp_latch))  # type: ignore[arg-type]
     pools = _pools(config, settings)
     deliver: list[SipService] = []
@@ -135,7 +139,7 @@ def build(config: Config, fetcher: Fetcher) -> App:
         readiness=Readiness(),
         gauges=lambda: app[0].gauges(),
     )
-    app.append(App(config, bus, legs, clock, pools, agent, endpoint, sip, rooms, webhooks, services))
+    app.append(App(config, bus, legs, clock, pools, agent, endpoint, sip, rooms, webhooks, services, ports))
     return app[0]
 
 
@@ -172,6 +176,7 @@ async def running(app: App) -> AsyncIterator[str]:
             for stage in (clock, webhooks, rooms, sip):
                 await stage.start(nursery)
             bound = await _listening(endpoint, nursery, "SIP", app.config.sip_port)
+            app.sip_ports.update({hop.transport: hop.port for hop in bound})
             log.info("SIP listens", extra={"on": [f"{hop.transport} {hop.host}:{hop.port}" for hop in bound]})
             address = await _listening(web, nursery, "HTTP", app.config.http_addr)
         except StartError as error:
@@ -296,11 +301,11 @@ def _listens(config: Config) -> list[Listen]:
     return listens
 
 
-def _ua_config(config: Config, settings: SipSettings) -> UaConfig:
+def _ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -> UaConfig:
     timers = TimerValues(config.sip_t1_ms / 1000, config.sip_t2_ms / 1000, config.sip_t4_ms / 1000)
     return UaConfig(
-        contact=lambda hop: contact_of(settings, hop),
-        sent_by=lambda hop: sent_by_of(settings, hop),
+        contact=lambda hop: contact_of(settings, hop, ports.get(hop.transport, 0)),
+        sent_by=lambda hop: sent_by_of(settings, hop, ports.get(hop.transport, 0)),
         user_agent=config.sip_host,
         timers=timers,
         use_source_socket=config.sip_use_source_socket,

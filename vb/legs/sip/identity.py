@@ -107,21 +107,23 @@ def merged(ours: Iterable[tuple[str, str]], given: Iterable[tuple[str, str]]) ->
     return [line for line in ours if line[0].lower() not in names] + given
 
 
-def contact_of(settings: SipSettings, hop: Hop) -> Uri:
-    """Our Contact for a peer that is reached by ``hop``: SIP_DOMAIN, else the address peers are told."""
-    host, port = sent_by_of(settings, hop)
+def contact_of(settings: SipSettings, hop: Hop, port: int = 0) -> Uri:
+    """Our Contact for a peer that is reached by ``hop``: SIP_DOMAIN, else the address that peers are told.
+
+    ``port`` is the one we listen on, 0 for the configured one.
+    """
+    host, port = sent_by_of(settings, hop, port)
+    # RFC 3261 §12.1.1: requests of the peer are to come the same way.
     params = () if hop.transport == "UDP" else (("transport", hop.transport.lower()),)
     return Uri("sip", host=host, port=port, params=params)
 
 
-def sent_by_of(settings: SipSettings, hop: Hop) -> tuple[str, int]:
+def sent_by_of(settings: SipSettings, hop: Hop, port: int = 0) -> tuple[str, int]:
     """Host and port of our Via towards ``hop``."""
-    local = hop.local
-    port = local[1] if local is not None and hop.transport == "UDP" and local[1] else settings.port
+    port = port or settings.port
     if settings.domain:
         return settings.domain, port
-    v6 = ":" in hop.host
-    address = settings.ipv6 if v6 else settings.ipv4
+    address = settings.ipv6 if ":" in hop.host else settings.ipv4
     if address is None:
         address = settings.ipv4 or settings.ipv6
     assert address is not None, "no address is configured"

@@ -119,6 +119,11 @@ class SipLeg(Leg):
     def release_media(self) -> None:
         self._media.release()
 
+    async def live(self) -> None:
+        await super().live()
+        if self._session is not None:
+            self._session.user_data = None  # the agent keeps the session a while for repeated messages, not the leg
+
     def handle_deadline(self, name: str) -> None:
         match name:
             case "silence":
