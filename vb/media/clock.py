@@ -139,6 +139,7 @@ class MediaClock:
         self.io.close_writer(row)
         self.receiver.mailbox.remove(row)
         self.sender.dialling.pop(row, None)
+        self.sender.marked.discard(row)
         self.mixer.tapped.pop(row, None)
         self.mixer.hearing.pop(row, None)
         self.rows.give_back(row)

@@ -38,16 +38,26 @@ _PASSING = frozenset(
 )
 
 
-FEW = 16
-"""Rows that a later round reads whether ``rows.again`` asks for them or not."""
-
-
 def survivable(number: int | None) -> bool:
     """Whether this errno of a send or receive concerns one packet or the way to the peer, not the socket itself."""
     return number in _PASSING
 
 
 NO_ROWS: Index = np.zeros(0, np.intp)
+
+
+FEW = 16
+TURNS = 4
+
+
+def reads_again(readers: int, tick: int, again: int) -> bool:
+    """Whether round ``again`` > 0 of ``tick`` is worth asking for, where ``readers`` rows are read.
+
+    While a thousand rows are read, new packets come for some of them. They are the next tick's: to fetch them now costs
+    a round of its own and changes nothing. So all rows are read until they are empty in one tick of ``TURNS``; a packet
+    too many waits for three ticks at most. Few rows are emptied in every tick.
+    """
+    return again == 0 or readers <= FEW or tick % TURNS == 0
 
 
 class RowIo(Protocol):
@@ -73,12 +83,11 @@ class RowIo(Protocol):
     def close_writer(self, row: int) -> None:
         """The opposite; no effect if it is not open."""
 
-    def receive(self, again: int) -> tuple[Index, Lengths]:
+    def receive(self, tick: int, again: int) -> tuple[Index, Lengths]:
         """One packet of every row with one waiting, into ``rows.rx``, or ``rows.later`` where ``again`` > 0.
 
-        ``again`` counts the rounds within one tick, from 0. Returns rows (no row twice) and octets received. A later
-        round that finds many rows ready keeps to those marked in ``rows.again``: while a thousand rows are read, new
-        packets come for some of them, which are the next tick's.
+        ``again`` counts the rounds within one tick, from 0. Returns rows (no row twice) and octets received.
+        Rounds from 2 on read what the one before did not empty.
         """
 
     def send(self, rows: Index) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from vb.media.io import FEW, NO_ROWS, Lengths, survivable
+from vb.media.io import NO_ROWS, Lengths, reads_again, survivable
 from vb.media.rows import Index, Rows
 
 Reader = tuple[int, Callable[[Any], int], memoryview, memoryview]
@@ -27,6 +27,7 @@ class EpollIo:
         self.failed: list[tuple[int, OSError]] = []
         self._rows = rows
         self._epoll = select.epoll()
+        self._last: set[int] = set()
         self._readers: dict[int, Reader] = {}
         self._sockets: dict[int, socket.socket] = {}
         self._descriptors: dict[int, int] = {}
@@ -55,14 +56,16 @@ class EpollIo:
     def close_writer(self, row: int) -> None:
         self._writers.pop(row, None)
 
-    def receive(self, again: int) -> tuple[Index, Lengths]:
-        ready = self._epoll.poll(0, len(self._readers) or 1)
-        if not ready:
+    def receive(self, tick: int, again: int) -> tuple[Index, Lengths]:
+        if not reads_again(len(self._readers), tick, again):
             return NO_ROWS, NO_ROWS
-        readers = [self._readers[descriptor] for descriptor, _ in ready]
-        if again and len(readers) > FEW:
-            wanted = self._rows.again
-            readers = [reader for reader in readers if wanted[reader[0]]]
+        readers = [self._readers[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._readers) or 1)]
+        if again > 1:
+            readers = [reader for reader in readers if reader[0] in self._last]
+        if not readers:
+            return NO_ROWS, NO_ROWS
+        if again:
+            self._last = {reader[0] for reader in readers}
         rows: list[int] = []
         lengths: list[int] = []
         rest, row = iter(readers), -1

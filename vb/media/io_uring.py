@@ -12,7 +12,7 @@ import socket
 
 import numpy as np
 
-from vb.media.io import FEW, NO_ROWS, Lengths, survivable
+from vb.media.io import NO_ROWS, Lengths, reads_again, survivable
 from vb.media.ring import MSG_DONTWAIT, OP_RECV, OP_SEND, SQE, Entries, Ring
 from vb.media.rows import BUFFER, Index, Rows
 from vb.media.settings import PACKET
@@ -30,11 +30,13 @@ class UringIo:
         self.failed: list[tuple[int, OSError]] = []
         self._rows = rows
         self._ring = Ring(ENTRIES)
-        self._readable: Index = NO_ROWS
+        self._last: set[int] = set()
+        self._sending: Index = NO_ROWS
         self._reading: dict[int, int] = {}
         self._stale = False
         self._receives: Entries = np.zeros(0, SQE)
         self._sends: Entries = np.zeros(0, SQE)
+        self._first_round = self._send_round = np.zeros(0, SQE)
         self._epoll = select.epoll()
         self._row_of: dict[int, int] = {}
         self._prepare()
@@ -60,29 +62,36 @@ class UringIo:
 
     def open_writer(self, row: int, sock: socket.socket) -> None:
         self._sends["fd"][row] = sock.fileno()
+        self._sending = NO_ROWS
 
     def close_writer(self, row: int) -> None:
         self._sends["fd"][row] = -1
+        self._sending = NO_ROWS
 
-    def receive(self, again: int) -> tuple[Index, Lengths]:
+    def receive(self, tick: int, again: int) -> tuple[Index, Lengths]:
         if again == 0:
             if self._stale:
-                self._readable = np.array(sorted(self._reading), np.intp)
                 self._stale = False
-            return self._run(self._receives[self._readable])
-        ready = self._epoll.poll(0, len(self._reading) or 1)
-        if not ready:
+                readable = np.array(sorted(self._reading), np.intp)
+                self._first_round = self._receives[readable]
+            return self._run(self._first_round)
+        if not reads_again(len(self._reading), tick, again):
             return NO_ROWS, NO_ROWS
-        rows = np.array([self._row_of[descriptor] for descriptor, _ in ready], np.intp)
-        if len(rows) > FEW:
-            rows = rows[self._rows.again[rows]]
+        chosen = [self._row_of[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._reading) or 1)]
+        if again > 1:
+            chosen = [row for row in chosen if row in self._last]
+        if not chosen:
+            return NO_ROWS, NO_ROWS
+        self._last = set(chosen)
+        rows = np.array(chosen, np.intp)
         entries = self._receives[rows]
         entries["addr"] = self._rows.later.ctypes.data + rows * BUFFER
         return self._run(entries)
 
     def send(self, rows: Index) -> int:
-        done, _ = self._run(self._sends[rows])
-        return len(done)
+        if rows is not self._sending:
+            self._sending, self._send_round = rows, self._sends[rows]
+        return len(self._run(self._send_round)[0])
 
     def _run(self, entries: Entries) -> tuple[Index, Lengths]:
         """Rows and results of the operations that worked; the others are counted or noted as failed."""
@@ -93,7 +102,7 @@ class UringIo:
                 [self._ring.run(entries[start : start + ENTRIES]) for start in range(0, len(entries), ENTRIES)]
             )
         )
-        rows, results = done["user_data"].astype(np.intp), done["res"].astype(np.intp)
+        rows, results = done["user_data"], done["res"]
         good = results >= 0
         if good.all():
             return rows, results
@@ -118,6 +127,7 @@ class UringIo:
         old = len(self._sends)
         receives["fd"][:old], sends["fd"][:old] = self._receives["fd"], self._sends["fd"]
         self._receives, self._sends = receives, sends
+        self._sending, self._stale = NO_ROWS, True
 
     def close(self) -> None:
         self._epoll.close()

@@ -93,10 +93,10 @@ def bridge(rows: Rows, tick: int) -> None:
     ``rows.had`` is ``have`` as it was in the tick before. A row that the slow path touched in this tick is left as it
     is: something else came (a telephone-event), and its packet lies where the frame was.
     """
-    missing = ~rows.have
-    running = rows.miss_run > 0
-    first = np.flatnonzero(missing & rows.had & ~running)
-    if running.any():
+    first = np.flatnonzero(rows.had > rows.have)
+    if rows.miss_run.any():
+        running, missing = rows.miss_run > 0, ~rows.have
+        first = first[rows.miss_run[first] == 0]
         again = np.flatnonzero(missing & running)
         run = rows.miss_run[again] + 1
         rows.gaps[again] += np.where(run == 2, 2, 1)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("vb.media")
 
 PINHOLE = 3
+_PAYLOAD_TYPE = 0x7F << 16
 _LAW_NUMBERS = {"PCMU": 0, "PCMA": 1}
 _SO_MEMINFO, _MEMINFO_SIZE, _MEMINFO_DROPS = 55, 36, 8
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -85,8 +86,10 @@ class Port:
         law = _LAW_NUMBERS[stream.codec_name]
         head = 0x80 << 24 | stream.send_payload_type << 16
         starts = stream.send and not rows.sends[row]
-        rows.marker[row] |= starts or bool(rows.head[row] != head)  # RFC 3551 §4.1: the first packet of a talkspurt
-        rows.head[row], rows.send_law[row], rows.sends[row] = head, law, stream.send
+        anew = starts or int(rows.out[row, 0]) & _PAYLOAD_TYPE != head & _PAYLOAD_TYPE
+        rows.out[row, 0] = head | int(rows.sequence[row])
+        rows.send_law[row], rows.sends[row] = law, stream.send
+        clock.sender.mark(row, wanted=anew or row in clock.sender.marked)
         if self.inbound.payload_type < 0:
             first = next(iter(stream.receive.values()), stream.codec_name)
             self.inbound.law, rows.law[row] = first, _LAW_NUMBERS[first]
@@ -105,7 +108,7 @@ class Port:
             marker = (place == 0) << 23
             timestamp = int(rows.timestamp[row]) - (PINHOLE - place) * FRAME
             self._clock.sender.send_now(self, head | marker, timestamp, bytes([silence]) * FRAME)
-        rows.marker[row] = False
+        self._clock.sender.mark(row, wanted=False)
 
     @property
     def remote(self) -> Address | None:
@@ -149,7 +152,8 @@ class Port:
     @deaf.setter
     def deaf(self, value: bool) -> None:
         if not self.closed:
-            self._clock.rows.marker[self.row] |= self.deaf and not value
+            if self.deaf and not value:
+                self._clock.sender.mark(self.row)
             self._clock.rows.deaf[self.row] = value
             self._changed()
 
@@ -272,9 +276,9 @@ class Port:
         if self._final is not None:
             return self._final
         rows, row, inbound = self._clock.rows, self.row, self.inbound
-        fast = int(rows.received[row])
+        fast = self._clock.receiver.fast_count(row)
         received = inbound.reception.received + fast
-        jitter = float(rows.jitter[row]) if fast else inbound.reception.jitter_units
+        jitter = float(self._clock.receiver.jitter_now(row)) if fast else inbound.reception.jitter_units
         jitter_ms = jitter * 1000 / RATE
         lost = inbound.reception.lost
         params = inbound.params

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vb.media import playout
 from vb.media.events import DtmfReceived, FirstPacket, RemoteLatched
@@ -21,17 +22,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("vb.media")
 
-TURNS = 4
-"""Every row is read until it is empty in one of so many ticks at least, even where thousands are busy."""
-MOST_OWED = 4
 ROUNDS = 8
 """Packets of one row taken in one tick at most."""
 SILENT_TICKS = 50
 """A connected peer that was not heard for so long may come from elsewhere (``RTP_LATCH``)."""
 SEARCH_EVERY = 10
-_MARKER = np.uint32(0xFF7FFFFF)
-_UPPER = np.uint32(0xFFFF0000)
-_LOWER = np.uint32(0x0000FFFF)
+_STEP = np.array([1, FRAME, 0], np.uint32)
+"""From one header to the next. Where the sequence wraps, the sum is no header that comes: the slow path takes that."""
+_DECAY = 15 / 16
 
 
 class Receiver:
@@ -62,19 +60,16 @@ class Receiver:
         rows = self.rows
         rows.had, rows.have = rows.have, rows.had
         rows.have.fill(False)
-        np.clip(rows.owed, 0, MOST_OWED, out=rows.owed)
-        rows.owed += 1
         self._touched.clear()
         for row, data, source in self.mailbox.receive():
             self._slow(row, data, source)
         for again in range(rounds):
-            arrived, lengths = self.io.receive(again)
+            arrived, lengths = self.io.receive(tick, again)
             if not len(arrived):
-                break
+                if again:
+                    break
+                continue
             self._round(arrived, lengths, later=again > 0)
-            if again == 0:
-                np.greater(rows.owed, 0, out=rows.again)
-                rows.again[tick % TURNS :: TURNS] = True
         self._touched += [row for row in np.flatnonzero(rows.backlog).tolist() if rows.touched[row] != tick]
         for row in self._touched:
             self._guarded_settle(row)
@@ -86,11 +81,9 @@ class Receiver:
         self.mailbox.failed.clear()
 
     def _round(self, arrived: Index, lengths: Lengths, *, later: bool) -> None:
-        rows = self.rows
+        rows, tick = self.rows, self.tick
         self.received += len(arrived)
-        rows.owed[arrived] -= 1
         heads = (rows.later_heads if later else rows.rx_heads)[arrived].astype(np.uint32)
-        heads[:, 0] &= _MARKER
         good = (heads == rows.expect[arrived]).all(axis=1)
         good &= lengths == PACKET
         if good.all():
@@ -99,19 +92,37 @@ class Receiver:
             fast, heads = arrived[good], heads[good]
             odd = ~good
             self._odd(arrived[odd], lengths[odd], later=later)
-        words = heads[:, 0]
-        heads[:, 0] = (words & _UPPER) | ((words + np.uint32(1)) & _LOWER)
-        heads[:, 1] += np.uint32(FRAME)
+        ticks = rows.last_tick[fast]
+        uneven = ticks != tick - 1
+        if uneven.any():
+            self._vary(fast[uneven], ticks[uneven])
+        heads += _STEP
         rows.expect[fast] = heads
-        change = np.abs(self.tick - 1 - rows.last_tick[fast]) * float(FRAME)  # RFC 3550 §A.8, timestamps go by frames
-        jitter = rows.jitter[fast]
-        rows.jitter[fast] = jitter + (change - jitter) / 16
-        rows.last_tick[fast] = self.tick
-        rows.received[fast] += 1
+        rows.last_tick[fast] = tick
         if later:
             playout.place_later(rows, fast)
         else:
             playout.place_first(rows, fast)
+
+    def _vary(self, chosen: Index, ticks: NDArray[np.int64]) -> None:
+        """Jitter (RFC 3550 §A.8) of rows that came early or late by ticks: timestamps went on by one frame.
+
+        All packets since the last call came on time, so each took a sixteenth off.
+        """
+        rows = self.rows
+        jitter = self.jitter_now(chosen)
+        change = np.abs(self.tick - 1 - ticks) * float(FRAME)
+        rows.jitter[chosen] = jitter + (change - jitter) / 16
+        rows.jitter_at[chosen] = rows.expect[chosen, 0] + 1
+
+    def jitter_now(self, chosen: Index | int) -> Any:
+        """RFC 3550 jitter of rows in the columns, in timestamp units."""
+        rows = self.rows
+        return rows.jitter[chosen] * _DECAY ** (rows.expect[chosen, 0] - rows.jitter_at[chosen]).astype(np.int64)
+
+    def fast_count(self, row: int) -> int:
+        """Packets of ``row`` that the columns took and its ``Reception`` does not know yet."""
+        return int(self.rows.expect[row, 0]) - int(self.rows.entered[row]) if self.rows.expect[row, 0] else 0
 
     def _odd(self, arrived: Index, lengths: Lengths, *, later: bool) -> None:
         matrix = self.rows.later if later else self.rows.rx
@@ -142,19 +153,18 @@ class Receiver:
     def fold(self, port: Port) -> None:
         """Hand what the columns counted over to the row's objects, and take the row out of the columns for now."""
         rows, row, inbound = self.rows, port.row, port.inbound
-        count = int(rows.received[row])
+        count = self.fast_count(row)
         spare = bool(rows.has_spare[row])
         if count:
             timestamp = (int(rows.expect[row, 1]) - FRAME) & 0xFFFFFFFF
             last = int(rows.last_tick[row])
             inbound.reception.advance(
-                count, jitter_units=float(rows.jitter[row]), transit=float(last * FRAME - timestamp)
+                count, jitter_units=float(self.jitter_now(row)), transit=float(last * FRAME - timestamp)
             )
             inbound.timestamp = timestamp
             inbound.latch.heard(last * TICK)
             inbound.played(inbound.reception.highest - spare)
             inbound.spare_sequence = inbound.reception.highest
-            rows.received[row] = 0
         if spare:
             inbound.put_back(inbound.spare_sequence, rows.spare[row].tobytes())
             rows.has_spare[row] = False
@@ -205,6 +215,7 @@ class Receiver:
             rows.expect[row, 0] = 0x80 << 24 | inbound.payload_type << 16 | reception.next_sequence
             rows.expect[row, 1] = (inbound.timestamp + FRAME) & 0xFFFFFFFF
             rows.expect[row, 2] = reception.ssrc
+            rows.entered[row] = rows.jitter_at[row] = rows.expect[row, 0]
 
     def _follow_peer(self, port: Port) -> None:
         """Connect the socket to the latched peer, and read it by columns from the tick after that."""

@@ -37,7 +37,7 @@ SQE = np.dtype(
         ("pad", "u8", 2),
     ]
 )
-CQE = np.dtype([("user_data", "u8"), ("res", "i4"), ("flags", "u4")])
+CQE = np.dtype([("user_data", "i8"), ("res", "i4"), ("flags", "u4")])
 Entries = NDArray[Any]
 
 

@@ -6,6 +6,7 @@ them in memory: nobody keeps a view of a column over a call to :meth:`Rows.take`
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from vb.media.settings import FRAME, HEADER, PACKET
 
 Index = NDArray[np.intp]
+_LOW = 0 if sys.byteorder == "little" else 1
+"""Where the lower half of a header's first word, the sequence number, stands among its halves: it wraps by itself."""
 BUFFER = 256
 """Octets of one received packet; a row that comes back full was cut off."""
 
@@ -36,27 +39,22 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "patience": ("i4", ()),
     "slip_tick": ("i8", ()),
     "last_tick": ("i8", ()),
-    "owed": ("i1", ()),
-    "again": ("?", ()),
     "slow_tick": ("i8", ()),
     "touched": ("i8", ()),
     "miss_run": ("i4", ()),
     "gaps": ("i8", ()),
     "concealed": ("i8", ()),
     "slipped": ("i8", ()),
-    "received": ("i8", ()),
+    "entered": ("u4", ()),
     "jitter": ("f8", ()),
+    "jitter_at": ("u4", ()),
     "linked": ("?", ()),
     "muted": ("?", ()),
     "deaf": ("?", ()),
     "plain": ("?", ()),
     "sends": ("?", ()),
     "send_law": ("u1", ()),
-    "head": ("u4", ()),
-    "sequence": ("u4", ()),
-    "timestamp": ("u4", ()),
-    "ssrc": ("u4", ()),
-    "marker": ("?", ()),
+    "out": ("u4", (3,)),
     "sent": ("i8", ()),
 }
 
@@ -81,27 +79,22 @@ class Rows:
     patience: NDArray[np.int32]
     slip_tick: NDArray[np.int64]
     last_tick: NDArray[np.int64]
-    owed: NDArray[np.int8]
-    again: NDArray[np.bool_]
     slow_tick: NDArray[np.int64]
     touched: NDArray[np.int64]
     miss_run: NDArray[np.int32]
     gaps: NDArray[np.int64]
     concealed: NDArray[np.int64]
     slipped: NDArray[np.int64]
-    received: NDArray[np.int64]
+    entered: NDArray[np.uint32]
     jitter: NDArray[np.float64]
+    jitter_at: NDArray[np.uint32]
     linked: NDArray[np.bool_]
     muted: NDArray[np.bool_]
     deaf: NDArray[np.bool_]
     plain: NDArray[np.bool_]
     sends: NDArray[np.bool_]
     send_law: NDArray[np.uint8]
-    head: NDArray[np.uint32]
-    sequence: NDArray[np.uint32]
-    timestamp: NDArray[np.uint32]
-    ssrc: NDArray[np.uint32]
-    marker: NDArray[np.bool_]
+    out: NDArray[np.uint32]
     sent: NDArray[np.int64]
 
     def __init__(self, capacity: int) -> None:
@@ -167,4 +160,7 @@ class Rows:
         self.frames: NDArray[np.uint8] = self.rx[:, HEADER:PACKET]
         self.later_frames: NDArray[np.uint8] = self.later[:, HEADER:PACKET]
         self.tx_heads: NDArray[Any] = self.tx.view(">u4")[:, :3]
+        self.sequence: NDArray[np.uint16] = self.out.view(np.uint16)[:, _LOW]
+        self.timestamp: NDArray[np.uint32] = self.out[:, 1]
+        self.ssrc: NDArray[np.uint32] = self.out[:, 2]
         self.tx_frames: NDArray[np.uint8] = self.tx[:, HEADER:]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vb.media.port import Port
 
 _HEADER = struct.Struct("!III")
-_LOWER = np.uint32(0xFFFF)
+_MARKER = np.uint32(1 << 23)
 
 
 class Sender:
@@ -30,6 +30,8 @@ class Sender:
         self.refused = 0
         self.dialling: dict[int, Port] = {}
         """Ports with digits to send, by row."""
+        self.marked: set[int] = set()
+        """Rows whose next packet has the marker bit."""
         self.failed: list[tuple[int, BaseException]] = []
 
     def run(self, chosen: Index) -> None:
@@ -52,15 +54,21 @@ class Sender:
 
     def _write_heads(self, chosen: Index) -> None:
         rows = self.rows
-        sequence = rows.sequence[chosen]
-        heads = np.empty((len(chosen), 3), ">u4")
-        heads[:, 0] = rows.head[chosen] | sequence | rows.marker[chosen].astype(np.uint32) << 23
-        heads[:, 1] = rows.timestamp[chosen]
-        heads[:, 2] = rows.ssrc[chosen]
-        rows.tx_heads[chosen] = heads
-        rows.sequence[chosen] = (sequence + np.uint32(1)) & _LOWER
-        rows.marker[chosen] = False
+        rows.tx_heads[chosen] = rows.out[chosen]
+        rows.sequence[chosen] += np.uint16(1)
         rows.sent[chosen] += 1
+        if self.marked:
+            for row in self.marked.intersection(chosen.tolist()):
+                self.mark(row, wanted=False)
+
+    def mark(self, row: int, *, wanted: bool = True) -> None:
+        """The row's next packet has the marker bit: it begins a talkspurt (RFC 3551 §4.1)."""
+        if wanted:
+            self.marked.add(row)
+            self.rows.out[row, 0] |= _MARKER
+        else:
+            self.marked.discard(row)
+            self.rows.out[row, 0] &= ~_MARKER
 
     def _dial(self, chosen: Index) -> Index:
         """Digits take the place of audio (RFC 4733 §2.5.1: the events are in the audio stream's own sequence)."""

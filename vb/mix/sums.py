@@ -34,10 +34,7 @@ def mix(speech: Matrix, heard: Matrix, rooms: Arrangement) -> None:
 
 def _cube(voices: NDArray[np.int16]) -> NDArray[np.int16]:
     """int16[rooms, members, samples]: each member's share of the others."""
-    total = voices[:, 0].astype(np.int32)
-    for member in range(1, voices.shape[1]):
-        total += voices[:, member]
-    return clip(total[:, None, :] - voices)
+    return clip(voices.sum(axis=1, dtype=np.int32, keepdims=True) - voices)
 
 
 def totals(speech: Matrix, lines: Index, starts: Index) -> Sums:
