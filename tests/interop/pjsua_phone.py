@@ -49,6 +49,9 @@ def main() -> None:
     config.medConfig.clockRate = config.medConfig.sndClockRate = 8000
     config.medConfig.noVad = True
     config.medConfig.ecTailLen = 0
+    # A fixed buffer of its own: what is missing or doubled in the recording is then ours, not its adaptation.
+    config.medConfig.jbInit = config.medConfig.jbMinPre = config.medConfig.jbMaxPre = 60
+    config.medConfig.jbMax = 200
     endpoint.libInit(config)
     listen = pj.TransportConfig()
     listen.port, listen.boundAddress, listen.publicAddress = int(port), "127.0.0.1", "127.0.0.1"

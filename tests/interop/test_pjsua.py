@@ -34,6 +34,7 @@ async def test_two_phones_through_a_room(tmp_path: Path) -> None:
             nursery.start_soon(phone, "alice", "UDP", 1)
             nursery.start_soon(phone, "bob", "TCP", 2)
         await app.wait(lambda: len(app.of("leg.disconnected")) == 2, 10)
+        assert [event["quality"]["rtp_packets_lost"] for event in app.of("leg.disconnected")] == [0, 0]
         assert {event["cdr"]["reason"] for event in app.of("leg.disconnected")} == {"remote_bye"}
     for name, other in (("alice", "bob"), ("bob", "alice")):
         heard = read_wav(tmp_path / f"{name}-heard.wav")

@@ -259,4 +259,5 @@ def stream_params(negotiated: Negotiated) -> StreamParams:
         ptime_ms=negotiated.ptime_ms,
         send=negotiated.direction in ("sendrecv", "sendonly"),
         receive_enabled=negotiated.direction in ("sendrecv", "recvonly"),
+        pinhole=False,
     )

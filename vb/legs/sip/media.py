@@ -68,8 +68,11 @@ class CallMedia:
         if number:
             self._pool.release(number)
 
-    def apply(self, *, silent: bool, signalling_host: str) -> None:
-        """Make the port do what the exchange agreed; ``silent``: send nothing (held), whatever it says."""
+    def apply(self, *, silent: bool, signalling_host: str, pinhole: bool) -> None:
+        """Make the port do what the exchange agreed; ``silent``: send nothing (held), whatever it says.
+
+        ``pinhole``: begin with a burst of silence. Only calls of ours do: a burst fills the peer's jitter buffer.
+        """
         current, port = self.current, self.port
         if current is None or port is None:
             return
@@ -87,6 +90,7 @@ class CallMedia:
                 send=sends and not silent,
                 receive_enabled=current.direction in ("sendrecv", "recvonly"),
                 signalling_host=signalling_host,
+                pinhole=pinhole,
             )
         )
 

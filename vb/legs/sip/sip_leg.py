@@ -147,7 +147,7 @@ class SipLeg(Leg):
 
     def apply_media(self) -> None:
         """Bring the port in line with the exchange and the state of hold."""
-        self._media.apply(silent=self.held, signalling_host=self.session.hop.host)
+        self._media.apply(silent=self.held, signalling_host=self.session.hop.host, pinhole=self.type == "sip_outbound")
         self._watch_silence()
 
     def _notified(self, event: MediaEvent) -> None:
