@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -131,6 +132,26 @@ async def test_stopping_says_goodbye_to_everybody(tmp_path: Path) -> None:
         assert [event.type for event in server.events if event.type.startswith("server")] == ["server.draining"]
         left = (tmp_path / "state" / "undelivered-webhooks.jsonl").read_text().splitlines()
         assert {json.loads(line)["event"]["type"] for line in left} >= {"leg.disconnected", "server.draining"}
+        nothing_is_left(server.app)
+
+
+async def test_a_running_room_recording_is_finished_at_the_stop(tmp_path: Path) -> None:
+    async with open_phone() as phone:
+        async with serving(settings(tmp_path)) as server, httpx.AsyncClient(base_url=server.url) as client:
+            call = await phone.dial(server.sip)
+            await server.wait_for("leg.ringing")
+            leg_id = server.of("leg.ringing")[0].leg_id
+            assert (await client.post("/v1/rooms/r/legs", json={"leg_id": leg_id})).json()["status"] == "adding"
+            await call.wait_answered()
+            await server.wait_for("leg.joined_room")
+            assert (await client.post("/v1/rooms/r/record", json={})).status_code == 200
+            await trio.sleep(0.5)
+        (finished,) = server.of("recording.finished")
+        with wave.open(finished.data["file"]) as file:
+            assert file.getnframes() / file.getframerate() >= 0.4
+        ended = [event.type for event in server.events]
+        assert ended.index("recording.finished") < len(ended)
+        assert ended.count("leg.disconnected") == 1
         nothing_is_left(server.app)
 
 
