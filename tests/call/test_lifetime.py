@@ -97,6 +97,25 @@ async def test_a_crash_in_one_leg_ends_that_leg_alone(ended_first: bool) -> None
     assert reasons == ["api_hangup" if ended_first else "internal_error", "remote_bye"]
 
 
+async def test_a_crash_beside_a_cancellation_from_outside_stays_inside() -> None:
+    recorder = Recorder()
+    leg = FakeLeg(recorder.bus)
+
+    async def crash_when_cancelled() -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            raise KeyError("bug")
+
+    leg.start_soon(crash_when_cancelled)
+    with trio.move_on_after(2) as outside:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leg.live)
+    assert outside.cancelled_caught
+    assert recorder.types == ["leg.disconnected"]
+    assert recorder.events[0].data["cdr"]["reason"] == "internal_error"
+
+
 async def test_children_end_before_the_end_is_told_and_the_port_is_closed_at_once() -> None:
     recorder = Recorder()
     with recorder.story() as story:

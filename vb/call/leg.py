@@ -78,7 +78,7 @@ class Leg(abc.ABC):
         self.on_ended: list[Callable[[Leg], None]] = []  # called after leg.disconnected; cdr is set
         self._bus = bus
         self._max_duration = max_duration
-        self._life = Life()
+        self._life = Life(self.id)
         self._deadlines = Deadlines()
         self._settled = trio.Event()
         self._has_port = trio.Event()

@@ -28,9 +28,10 @@ class Cause:
 
 
 class Life:
-    """One nursery under one cancel scope, and the first cause that ended it."""
+    """One nursery under one cancel scope, and the first cause that ended it. ``owner`` is the leg's id, for the log."""
 
-    def __init__(self) -> None:
+    def __init__(self, owner: str = "") -> None:
+        self.owner = owner
         self.cause: Cause | None = None
         self._scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -67,9 +68,9 @@ class Life:
                         self._nursery.start_soon(fn, *args)
                     self._waiting.clear()
                     await body()
-        except Exception:
+        except* Exception:  # also beside a cancellation from outside, which goes on
             # A bug in one leg ends that leg, not its neighbours.
-            log.exception("leg crashed")
+            log.exception("leg crashed", extra={"leg_id": self.owner})
             end(Cause(INTERNAL_ERROR))
         finally:
             if self.cause is None:
