@@ -327,6 +327,32 @@ async def test_a_folder_that_cannot_be_made_is_500_and_nothing_is_left(tmp_path:
         assert studio.said() == []
 
 
+async def test_a_disk_that_does_not_answer_at_the_start_is_500(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hang, gone = threading.Event(), threading.Event()
+    open_file, discard = recording_file.RecordingFolder.open, recording_file.RecordingFile.discard
+
+    def slow(self: recording_file.RecordingFolder) -> recording_file.RecordingFile:
+        hang.wait(10)
+        return open_file(self)
+
+    def discarded(self: recording_file.RecordingFile) -> None:
+        discard(self)
+        gone.set()
+
+    async with open_studio(tmp_path) as studio:
+        alice = await studio.phone()
+        monkeypatch.setattr("vb.activity.recording.FINISH_SECONDS", 0.05)
+        monkeypatch.setattr(recording_file.RecordingFolder, "open", slow)
+        monkeypatch.setattr(recording_file.RecordingFile, "discard", discarded)
+        with pytest.raises(CommandError, match="does not answer") as refused:
+            await studio.recordings.start_leg(alice.leg, RecordRequest())
+        assert refused.value.status == 500
+        hang.set()
+        assert await trio.to_thread.run_sync(gone.wait, 5)
+        assert studio.left_over() == []
+        assert studio.recordings.active == 0
+
+
 async def test_a_full_disk_leaves_no_file_and_the_call_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: object, block: object, rate: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,8 +18,7 @@ BLOCK_TICKS = 10 * TICKS_PER_SECOND
 """Long stretches are written in blocks of this many ticks, so that an hour of silence needs no memory."""
 
 
-@attrs.frozen(eq=False)
-class Piece:
+class Piece(NamedTuple):
     """What one tap heard in one tick: int16 samples at ``rate``, or None for a tick that is to be silent."""
 
     channel: int
@@ -71,13 +70,20 @@ class Lane:
     def _write_block(self, pieces: Sequence[Piece], ticks: int) -> None:
         step = self.rate // TICKS_PER_SECOND
         block = np.zeros((ticks * step, self.channels), np.int16)
-        for piece in pieces:
-            at = (piece.tick - self.end) * step
-            if 0 <= at < len(block) and piece.samples is not None:
-                samples = piece.samples[:step]
-                block[at : at + len(samples), piece.channel] = samples
+        last = self.end + ticks
+        for channel in range(self.channels):
+            own = [piece for piece in pieces if piece.channel == channel and self.end <= piece.tick < last]
+            heard = [piece.samples for piece in own if piece.samples is not None and len(piece.samples) == step]
+            if len(heard) == ticks == own[-1].tick + 1 - own[0].tick:  # nothing is missing: all at once
+                block[:, channel] = np.concatenate(heard)
+                continue
+            for piece in own:
+                if piece.samples is not None:
+                    samples = piece.samples[:step]
+                    at = (piece.tick - self.end) * step
+                    block[at : at + len(samples), channel] = samples
         self.file.write(block, self.rate)
-        self.end += ticks
+        self.end = last
 
     def read(self, begin: int, end: int) -> tuple[int, NDArray[np.int16]]:
         """What of ticks ``begin`` to ``end`` it has: its first tick and int16[samples, channels]. Raises OSError."""

@@ -73,6 +73,11 @@ class Playbacks:
         self._decoders = trio.CapacityLimiter(DECODERS)
         self._running: dict[tuple[Kind, str, str], _Playback] = {}
 
+    @property
+    def active(self) -> int:
+        """How many run, downloads included."""
+        return len(self._running)
+
     # --- commands
 
     def play_leg(self, leg: Leg, request: PlayRequest) -> dict[str, Any]:
@@ -151,9 +156,10 @@ class Playbacks:
     async def _play(self, playback: _Playback) -> None:
         source = playback.source = await self._prepare(playback)
         set_volume(source, playback.volume)
-        target = playback.room.mix if playback.room is not None else playback.leg.port if playback.leg else None
-        if target is None:  # the port went while we were loading; the cancellation is on its way
-            return
+        leg, room = playback.leg, playback.room
+        target = room.mix if room is not None else leg.port if leg is not None else None
+        if target is None:  # the leg ended while we were loading: the cancellation is on its way
+            await trio.sleep_forever()
         ended = trio.Event()
         failures: list[BaseException] = []
 

@@ -68,11 +68,17 @@ class Recorder:
         self._failed: set[Lane] = set()
         self._queue: deque[tuple[Lane, Piece]] = deque()
         self._gate = threading.Lock()  # an abandoned write may still be at it when the last one comes
+        self._given_up = False
         self._first: tuple[int, float] | None = None
 
     async def open(self) -> None:
         """Make the temporary file of the main lane. Raises OSError."""
-        await trio.to_thread.run_sync(lambda: self.main.file, limiter=self._limiter)
+        await trio.to_thread.run_sync(self._open, abandon_on_cancel=True, limiter=self._limiter)
+
+    def give_up(self) -> None:
+        """It will not be recorded: no file is left, even if the disk makes it only later."""
+        self._given_up = True
+        self.main.discard()
 
     # --- in the media tick
 
@@ -134,6 +140,12 @@ class Recorder:
             raise
 
     # --- in the worker thread
+
+    def _open(self) -> None:
+        with self._gate:
+            file = self.main.file
+            if self._given_up:  # it took too long
+                file.discard()
 
     def _write(self, count: int) -> None:
         with self._gate:

@@ -21,7 +21,7 @@ from vb.room.room import Room
 log = logging.getLogger("vb.activity")
 
 FINISH_SECONDS = 5.0
-"""How long the end of a leg waits for its recording to be on the disk."""
+"""How long the disk may take to make a file, or to hold what was recorded when a leg ends."""
 MERGE_SECONDS = 30.0
 """The same for a multi-channel recording, whose channels are put together at its end."""
 WRITERS = 8
@@ -106,6 +106,11 @@ class Recordings:
         self._running: dict[Key, _Recording] = {}
         self._starting: set[Key] = set()
 
+    @property
+    def active(self) -> int:
+        """How many run."""
+        return len(self._running)
+
     # --- commands; stop, pause and resume raise NotFound when nothing is recorded
 
     async def start_leg(self, leg: Leg, request: RecordRequest) -> dict[str, Any]:
@@ -161,22 +166,30 @@ class Recordings:
         self._starting.add(key)
         started = False
         try:
-            await recorder.open()
+            await self._open(recorder)
             target = leg or room
             assert target is not None
             target.start_soon(self._run, key, recording)
             started = True
-        except OSError as error:
-            log.exception("cannot write recordings")
-            raise CommandError(f"create recording file: {error.strerror}", 500) from error
         finally:
             self._starting.discard(key)
             if not started:
                 self._release(recording)
-                recorder.main.discard()
+                recorder.give_up()
         self._running[key] = recording
         self._bus.publish("recording.started", {"file": str(recording.path)}, leg=leg, room=room)
         return {"status": "recording", "file": str(recording.path)}
+
+    @staticmethod
+    async def _open(recorder: Recorder) -> None:
+        with trio.move_on_after(FINISH_SECONDS) as patience:
+            try:
+                await recorder.open()
+            except OSError as error:
+                log.exception("cannot write recordings")
+                raise CommandError(f"create recording file: {error.strerror}", 500) from error
+        if patience.cancelled_caught:
+            raise CommandError("create recording file: the disk does not answer", 500)
 
     def _release(self, recording: _Recording) -> None:
         for path in (recording.path, recording.multi_channel_path):
