@@ -9,6 +9,7 @@ import wave
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -19,7 +20,7 @@ from vb.app import App, StartError, build, running
 from vb.call.events import Event
 from vb.config import Config
 from vb.legs.sip.outbound_request import OutboundRequest
-from vb.phone.phone import Phone, open_phone
+from vb.phone.phone import Phone, PhoneSettings, open_phone
 
 pytestmark = pytest.mark.realtime
 
@@ -195,6 +196,48 @@ async def test_an_address_that_is_taken_stops_the_start_with_one_line(tmp_path: 
         with pytest.raises(StartError, match="HTTP cannot listen"):
             async with serving(settings(tmp_path, HTTP_ADDR=taken_http)):
                 raise AssertionError("it started")
+
+
+@pytest.mark.parametrize(
+    ("host", "transport"), [("127.0.0.1", "TCP"), ("::1", "UDP"), ("::1", "TCP")], ids=["tcp", "udp6", "tcp6"]
+)
+async def test_calls_both_ways_by_every_transport(tmp_path: Path, host: str, transport: Literal["UDP", "TCP"]) -> None:
+    config = settings(tmp_path, SIP_TCP_ENABLED="true", SIP_BIND_IPV6="::1")
+    shown = f"[{host}]" if ":" in host else host
+    phone_settings = PhoneSettings(host=host, transport=transport)
+    async with serving(config) as server, open_phone(phone_settings) as phone:
+        call = await phone.dial(f"sip:service@{shown}:{config.sip_port};transport={transport.lower()}")
+        await server.wait_for("leg.ringing")
+        server.app.legs.all()[0].answer()
+        with trio.fail_after(5):
+            await call.wait_answered()
+            await server.wait_for("leg.connected")
+            await call.hangup()
+            await server.wait_for("leg.disconnected")
+        leg = server.app.sip.create_outbound(OutboundRequest(to=str(phone.uri)))
+        with trio.fail_after(5):
+            called = await phone.wait_call()
+            called.answer()
+            await server.wait_for("leg.connected", 2)
+            leg.hangup()
+            assert await called.wait_ended() == "remote_bye"
+
+
+async def test_a_silent_peer_and_a_speaking_one(tmp_path: Path) -> None:
+    async with serving(settings(tmp_path, RTP_TIMEOUT_MS="600")) as server, open_phone() as phone:
+        for _ in range(2):
+            call = await phone.dial(server.sip)
+            await server.wait_for("leg.ringing", len(server.of("leg.ringing")) + 1)
+            server.app.legs.all()[-1].answer()
+            await call.wait_answered()
+        await trio.sleep(1.5)
+        assert server.of("leg.disconnected") == []  # a phone that says nothing sends silence
+        phone.calls[0].port.close()
+        await server.wait_for("leg.disconnected")
+        (end,) = server.of("leg.disconnected")
+        assert end.data["cdr"]["reason"] == "rtp_timeout"
+        assert end.data["cdr"]["duration_answered"] == pytest.approx(2.1, abs=0.4)
+        assert end.data["quality"]["rtp_packets_received"] > 50
 
 
 async def test_draining_refuses_new_calls(tmp_path: Path) -> None:
