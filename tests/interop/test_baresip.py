@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.interop.peers import assert_heard, assert_unheard, need, read_wav
+from tests.interop.peers import assert_heard, assert_unheard, need, preferred, read_wav
 from tests.interop.server import Application, put_into, serving
 from tests.interop.voices import write_noise, write_speech
 from vb.demo.processes import free_ports, running
@@ -53,7 +53,7 @@ async def baresip(folder: Path, name: str, app: Application, voice: Path, codec:
     (home / "accounts").write_text(f"<sip:{name}@127.0.0.1;transport=udp>;regint=0;audio_codecs={codec}/8000/1\n")
     command = [need("baresip"), "-f", str(home), "-e", f"/dial sip:room@127.0.0.1:{app.sip_port}"]
     log = home / "stdout.log"
-    async with running(name, ["sh", "-c", 'exec "$@" >"$0" 2>&1', str(log), *command], home / "stderr.log"):
+    async with running(name, ["sh", "-c", 'exec "$@" >"$0" 2>&1', str(log), *preferred(command)], home / "stderr.log"):
         yield home
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import trio
 
-from tests.interop.peers import assert_heard_apart, assert_unheard, need_module, read_wav
+from tests.interop.peers import assert_heard_apart, assert_unheard, need_module, preferred, read_wav
 from tests.interop.server import put_into, serving
 from tests.interop.voices import write_noise
 from vb.demo.processes import free_ports
@@ -27,7 +27,7 @@ async def test_two_phones_through_a_room(tmp_path: Path) -> None:
             voice = write_noise(tmp_path / f"{name}.wav", seed)
             command = [sys.executable, str(PHONE), uri, transport, str(port), str(voice)]
             command += [str(tmp_path / f"{name}-heard.wav"), str(SECONDS)]
-            done = await trio.run_process(command, capture_stdout=True, capture_stderr=True, check=False)
+            done = await trio.run_process(preferred(command), capture_stdout=True, capture_stderr=True, check=False)
             assert b"confirmed" in done.stdout, (done.stdout, done.stderr[-1000:])
 
         async with trio.open_nursery() as nursery:
