@@ -13,6 +13,7 @@ import trio
 from tests.activity.studio import Studio, level_at, open_studio, tone
 from vb.activity.playback import PlayRequest
 from vb.call.errors import CommandError, Conflict, Invalid, NotFound
+from vb.dsp.tones import ToneSource
 from vb.dsp.wav_writer import WavWriter
 
 pytestmark = pytest.mark.realtime  # decoding happens in threads, which an auto-jumping clock does not wait for
@@ -291,3 +292,44 @@ async def test_deleting_the_room_stops_its_playback(tmp_path: Path) -> None:
             "playback.finished r stopped 200",
             "leg.disconnected room_deleted",
         ]
+
+
+async def test_a_source_that_fails_is_an_error_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: ToneSource, samples: int) -> np.ndarray:
+        raise ZeroDivisionError("bug")
+
+    async with open_studio(tmp_path) as studio:
+        await studio.phone()
+        await started(studio, PlayRequest(tone="us_dial"))
+        monkeypatch.setattr(ToneSource, "read", broken)
+        await studio.tick(2)
+        assert studio.said() == ["playback.started", "playback.error play: bug"]
+        assert studio.playbacks.active == 0
+
+
+async def test_a_crash_ends_the_playback_and_not_the_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise KeyError("bug")
+
+    async with open_studio(tmp_path) as studio:
+        alice = await studio.phone()
+        monkeypatch.setattr("vb.activity.playback.tone_source", crash)
+        studio.playbacks.play_leg(alice.leg, PlayRequest(tone="us_dial"))
+        assert studio.playbacks.active == 1
+        await studio.settle()
+        assert studio.said() == ["playback.error internal error"]
+        assert studio.legs.active == 1
+
+
+async def test_the_volume_may_change_before_the_sound_is_there(tmp_path: Path) -> None:
+    async with open_studio(tmp_path) as studio:
+        alice = await studio.phone()
+        studio.files.bodies["/x.wav"] = wav_bytes(tone(700, 1))
+        studio.files.gate = trio.Event()
+        answer = studio.playbacks.play_leg(alice.leg, PlayRequest(url=f"{URL}/x.wav"))
+        await studio.settle()
+        studio.playbacks.set_volume("leg", alice.leg.id, answer["playback_id"], -8)
+        studio.files.gate.set()
+        await studio.sounding()
+        await studio.tick(30)
+        assert level_at(alice.heard[-3200:], 700) == pytest.approx(8000 * 10**-1.2, rel=0.1)

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from tests.call.fakes import FakePort, FakeStatistics
-from vb.call.errors import Conflict
+from vb.call.errors import CommandError, Conflict
 from vb.call.events import Event, EventBus, Webhook
 from vb.call.leg import Leg, LegType
 from vb.call.legs import Legs
@@ -124,12 +124,16 @@ class StageLeg(Leg):
         self.goodbyes: list[str] = []
         self.answers = 0
         self.answer_refused: Conflict | None = None
+        self.ends_when_answered = ""
         self.digits = ""
+        self.digits_refused: CommandError | None = None
 
     def answer(self, codec: str | None = None, codecs: list[str] | None = None) -> None:
         if self.answer_refused is not None:
             raise self.answer_refused
         self.answers += 1
+        if self.ends_when_answered:
+            self.end(self.ends_when_answered)
 
     def open_media(self) -> StagePort:
         port = StagePort()
@@ -152,6 +156,8 @@ class StageLeg(Leg):
         return cast(StagePort, self.port)
 
     def send_dtmf(self, digits: str) -> None:
+        if self.digits_refused is not None:
+            raise self.digits_refused
         self.digits += digits
 
     def say_goodbye(self, cause: Cause) -> None:

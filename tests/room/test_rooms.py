@@ -252,3 +252,55 @@ async def test_digits_go_to_the_others_in_the_room_that_accept_them() -> None:
         carol.set_accept_dtmf(True)
         alice.publish("dtmf.received", {"digit": "6", "seq": 2})
         assert [leg.digits for leg in (alice, bob, carol, outside)] == ["", "5", "6", ""]
+
+
+async def test_an_answer_that_ends_the_leg_at_once_is_a_failed_command() -> None:
+    async with open_stage() as stage:
+        leg = await stage.leg(connected=False)
+        leg.ends_when_answered = "not_acceptable"
+        assert stage.rooms.add_leg("r", leg.id) == {"status": "adding"}
+        await stage.settle()
+        assert stage.said() == [
+            "room.created r",
+            "leg.command_failed add_to_room leg ended: not_acceptable",
+            "leg.disconnected not_acceptable",
+        ]
+
+
+async def test_a_leg_that_has_lost_its_audio_is_not_added() -> None:
+    async with open_stage() as stage:
+        leg = await stage.leg(connected=False)
+        leg.mark_connected()
+        with pytest.raises(Invalid, match="has no audio"):
+            stage.rooms.add_leg("r", leg.id)
+        outbound = await stage.leg("sip_outbound", connected=False)
+        stage.rooms.join_with_media(outbound, "r")
+        await stage.settle()
+        stage.said()
+        outbound.mark_connected()
+        await stage.settle()
+        assert stage.said() == ["leg.connected", f"leg.command_failed add_to_room leg {outbound.id} has no audio"]
+
+
+async def test_an_outbound_leg_that_was_put_elsewhere_stays_there() -> None:
+    async with open_stage() as stage:
+        leg = await stage.leg("sip_outbound", connected=False)
+        stage.rooms.join_with_media(leg, "asked")
+        await stage.settle()
+        leg.connect()
+        stage.rooms.add_leg("meant", leg.id)
+        await stage.settle()
+        assert leg.room_id == "meant"
+        assert stage.said()[1:] == ["leg.connected", "room.created meant", "leg.joined_room meant"]
+
+
+async def test_a_digit_that_cannot_be_sent_or_comes_too_late_is_dropped() -> None:
+    async with open_stage() as stage:
+        alice, bob = await stage.leg(), await stage.leg()
+        stage.rooms.add_leg("r", alice.id)
+        stage.rooms.add_leg("r", bob.id)
+        bob.digits_refused = Invalid("DTMF is not supported on this leg")
+        alice.publish("dtmf.received", {"digit": "5", "seq": 1})
+        alice.end("remote_bye")
+        alice.publish("dtmf.received", {"digit": "6", "seq": 2})
+        assert bob.digits == ""
