@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from tests.sim.agents import Network, Node, Weather, address, call, is_empty
 from vb.sip.effects import (
     AckReceived,
-    AckTimeout,
     AnswerReceived,
     ByeCompleted,
     ByeReceived,
@@ -20,6 +19,8 @@ from vb.sip.effects import (
     InviteFailed,
     InviteReceived,
     RefusalReceived,
+    ReinviteCompleted,
+    ReinviteReceived,
     RequestFailed,
     ResponseReceived,
     SessionEnded,
@@ -43,6 +44,7 @@ class Script:
         self.decisions = decisions
         self.sessions: list[Session] = []
         self.requests: list[object] = []
+        self.held: Counter[Session] = Counter()
         for node in nodes:
             node.on_event = self.receive
 
@@ -53,6 +55,8 @@ class Script:
             self.network.at(now + delay, lambda: self.decide(event.session, verb))
         elif isinstance(event, AnswerReceived):
             event.session.ack(now)
+        elif isinstance(event, ReinviteReceived):
+            event.session.respond_reinvite(now, 200, b"v=1\r\n")
 
     def decide(self, session: InviteServerSession, verb: str) -> None:
         now = self.network.now
@@ -79,8 +83,21 @@ class Script:
             self.requests.append(
                 node.agent.request("OPTIONS", target=target, from_=address("a", "a"), to=address("b", "b"), now=now)
             )
+        elif verb == "hold":
+            self.hold(who)
         elif self.sessions:
             give_up(self.sessions[-1], now, cancel=verb == "cancel")
+
+    def hold(self, who: int) -> None:
+        """Both sides may do so at the same time."""
+        own = InviteClientSession if who else InviteServerSession
+        for session in self.sessions:
+            if isinstance(session, own) and session.state is SessionState.CONFIRMED:
+                try:
+                    session.reinvite(self.network.now, b"v=1\r\n")
+                    self.held[session] += 1
+                except LocalError:
+                    assert session._reinvite is not None or session._success is not None or session._bye_headers
 
     def end(self) -> None:
         for session in self.sessions:
@@ -116,8 +133,10 @@ def check(script: Script) -> None:
         assert told[session] <= 1
         if isinstance(session, InviteClientSession):
             assert told[session] == 1  # every INVITE of ours has an answer or its timeout
-    acks = Counter(event.session for event in events if isinstance(event, AckReceived | AckTimeout))
+    acks = Counter(event.session for event in events if isinstance(event, AckReceived) and not event.reinvite)
     assert all(count == 1 for count in acks.values())
+    changed = Counter(event.session for event in events if isinstance(event, ReinviteCompleted))
+    assert all(changed[session] <= count for session, count in script.held.items())
     finals = Counter(
         event.client_request
         for event in events
@@ -130,7 +149,9 @@ DECISIONS = st.tuples(
     st.floats(0, 40),
     st.sampled_from(["accept", "reject", "ring and accept", "ring", "accept and bye", "nothing"]),
 )
-VERBS = st.tuples(st.floats(0, 80), st.sampled_from(["call", "call", "bye", "cancel", "options"]), st.integers(0, 1))
+VERBS = st.tuples(
+    st.floats(0, 80), st.sampled_from(["call", "call", "bye", "cancel", "options", "hold", "hold"]), st.integers(0, 1)
+)
 WEATHER = st.builds(
     Weather,
     loss=st.floats(0, 0.4),
@@ -168,5 +189,28 @@ def test_a_call_gets_through_a_third_of_loss(seed: int) -> None:
     assert len(b.of(AckReceived)) == 1
     assert script.sessions[0].state is script.sessions[1].state is SessionState.CONFIRMED
     script.sessions[0].bye(network.now)
+    network.run()
+    check(script)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_hold_at_the_same_moment(seed: int) -> None:
+    """§14.1: both get 491, wait differently long, and try again."""
+    network = Network(seed, Weather(delay=(0.02, 0.05)))
+    a, b = network.node("a", "10.0.0.1"), network.node("b", "10.0.0.2")
+    script = Script(network, [a, b], [(0.5, "accept")])
+    script.verb("call", 0)
+    network.run(until=10.0)
+    for session in script.sessions:
+        session.reinvite(network.now, b"v=1\r\n")
+    network.run(until=60.0)
+    assert len(network.times(a, method="INVITE", status=491)) == len(network.times(b, method="INVITE", status=491)) == 1
+    for node in (a, b):
+        [completed] = node.of(ReinviteCompleted)
+        assert isinstance(completed, ReinviteCompleted)
+        assert completed.response is not None
+        assert completed.response.status == 200
+    assert all(session.state is SessionState.CONFIRMED for session in script.sessions)
+    script.end()
     network.run()
     check(script)

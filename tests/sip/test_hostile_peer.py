@@ -19,6 +19,7 @@ from vb.sip.effects import (
     InviteFailed,
     InviteReceived,
     RefusalReceived,
+    ReinviteCompleted,
     ReinviteReceived,
     RequestFailed,
     ResponseReceived,
@@ -35,7 +36,7 @@ from vb.sip.uri import parse_uri
 ENDS = (ByeReceived, ByeCompleted, RefusalReceived, InviteFailed, InviteCancelled)
 HOPS = [Hop("UDP", "192.0.2.9", 5060), Hop("TCP", "192.0.2.9", 5060, 1), Hop("TCP", "192.0.2.9", 41000, 2)]
 METHODS = ["INVITE", "INVITE", "ACK", "ACK", "BYE", "CANCEL", "UPDATE", "OPTIONS", "REFER", "NOTIFY", "INFO"]
-STATUSES = [100, 180, 183, 200, 200, 202, 302, 401, 481, 486, 487, 500, 603]
+STATUSES = [100, 180, 183, 200, 200, 202, 491, 302, 401, 481, 486, 487, 500, 603]
 
 
 class Chaos(Bench):
@@ -117,7 +118,9 @@ class Chaos(Bench):
                 self.asked += 1
                 self.agent.request("OPTIONS", target=target, from_=me, to=me, now=now)
             return
-        self.verb(rng.choice(self.sessions[-3:]), rng.randrange(6))
+        session = rng.choice(self.sessions[-3:])
+        again = session.state is SessionState.CONFIRMED and rng.random() < 0.4
+        self.verb(session, 6 if again else rng.randrange(6))
 
     def verb(self, session: Session, which: int) -> None:
         now = self.now
@@ -126,6 +129,8 @@ class Chaos(Bench):
                 session.bye(now)
             elif which == 1:
                 session.respond_reinvite(now, self.rng.choice([200, 488, 183]), b"v=1\r\n")
+            elif which == 6:
+                session.reinvite(now, b"v=2\r\n")
             elif isinstance(session, InviteServerSession):
                 if which == 2:
                     session.provisional(now)
@@ -191,5 +196,5 @@ def test_the_chaos_reaches_everything() -> None:
             chaos.step()
         chaos.end()
         seen.update(type(event).__name__ for event in chaos.events)
-    kinds = [*ENDS, AckReceived, AckTimeout, ReinviteReceived, SessionEnded, InviteReceived]
+    kinds = [*ENDS, AckReceived, AckTimeout, ReinviteReceived, ReinviteCompleted, SessionEnded, InviteReceived]
     assert not [kind.__name__ for kind in kinds if not seen[kind.__name__]]

@@ -14,6 +14,7 @@ from vb.sip.effects import (
     InviteFailed,
     ProvisionalReceived,
     RefusalReceived,
+    ReinviteCompleted,
     SessionEnded,
 )
 from vb.sip.errors import LocalError
@@ -370,3 +371,58 @@ def test_a_response_that_makes_no_dialog_is_dropped() -> None:
     call.answer(200, lines=(("Record-Route", "<sip:unbalanced"),))
     assert call.of(AnswerReceived) == []
     assert call.agent.statistics().dropped == {"malformed": 1}
+
+
+def test_a_reinvite_of_ours() -> None:
+    """§14.1."""
+    call = Call().confirmed()
+    call.session.reinvite(call.now, b"v=1\r\n")
+    [invite] = call.requests(call.drain())
+    assert (invite.cseq.number, invite.to.tag) == (call.invite.cseq.number + 1, "peer")
+    assert invite.headers.get("Contact") == "<sip:vb@192.0.2.1:5060>"
+    with pytest.raises(LocalError):
+        call.session.reinvite(call.now, b"v=1\r\n")
+    to = f"<sip:vb@192.0.2.1>;tag={call.session.local_tag}"
+    theirs = request("INVITE", to=to, call_id=call.session.call_id, body="v=0\r\n")
+    assert [r.status for r in call.receive(theirs)] == [491]  # §14.2
+    assert [ack.method for ack in call.answer(200, to=invite)] == ["ACK"]
+    assert [ack.method for ack in call.answer(200, to=invite)] == ["ACK"]
+    assert len(call.of(ReinviteCompleted)) == 1
+    call.session.reinvite(call.now, b"v=1\r\n")
+    [invite] = call.requests(call.drain())
+    [ack] = call.answer(488, to=invite)
+    assert ack.via.branch == invite.via.branch
+    assert call.session.state is SessionState.CONFIRMED
+
+
+def test_a_reinvite_that_meets_491_is_tried_again() -> None:
+    call = Call().confirmed()
+    call.session.reinvite(call.now, b"v=1\r\n")
+    [invite] = call.requests(call.drain())
+    for _ in range(2):
+        call.answer(491, to=invite)
+        assert call.of(ReinviteCompleted) == []
+        assert call.requests(call.advance(2.0)) == []  # 2.1 to 4 s, for the call is ours
+        [invite] = [message for message in call.requests(call.advance(2.1)) if message.method == "INVITE"][:1]
+    call.answer(491, to=invite)
+    [event] = call.of(ReinviteCompleted)
+    assert isinstance(event, ReinviteCompleted)
+    assert event.response is not None
+    assert event.response.status == 491
+
+
+def test_a_reinvite_without_answer_and_one_that_outlives_its_session() -> None:
+    call = Call().confirmed()
+    call.session.reinvite(call.now, b"v=1\r\n")
+    call.advance(40)
+    [event] = call.of(ReinviteCompleted)
+    assert isinstance(event, ReinviteCompleted)
+    assert event.response is None
+    call.session.reinvite(call.now, b"v=1\r\n")
+    [invite] = call.requests(call.drain())
+    call.answer(100, to=invite)
+    call.session.bye(call.now)
+    call.advance(100)
+    assert len(call.of(ReinviteCompleted)) == 1
+    assert call.ends() == [ByeCompleted, SessionEnded]
+    assert call.is_empty()

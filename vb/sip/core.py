@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vb.sip.config import UaConfig
 from vb.sip.dialog import Dialog, DialogId
-from vb.sip.effects import Event, Hop, Send
+from vb.sip.effects import Event, Hop
 from vb.sip.fields import NameAddr
 from vb.sip.headers import Headers
 from vb.sip.message import Request, Response, make_response
@@ -176,9 +176,19 @@ class Core:
         )
         return request, to_hop
 
-    def send(self, request: Request, hop: Hop) -> None:
-        """Send outside any transaction: the ACK of a 2xx (§13.2.2.4)."""
-        self.layer.sends.append(Send(request.to_bytes(), hop))
+    def refusal_ack(self, request: Request, response: Response) -> bytes:
+        """The ACK of a 300-699 to an INVITE: To of the response, all else of the INVITE (§17.1.1.3)."""
+        headers = request.headers
+        lines = [
+            ("Via", str(request.via)),
+            ("Max-Forwards", "70"),
+            ("From", headers.get("From") or ""),
+            ("To", response.headers.get("To") or ""),
+            ("Call-ID", request.call_id),
+            ("CSeq", f"{request.cseq.number} ACK"),
+        ]
+        lines += [("Route", route) for route in headers.get_all("Route")]
+        return Request("ACK", request.uri, Headers(lines), b"").to_bytes()
 
     def _sent_by(self, hop: Hop) -> str:
         return host_port(*self.config.sent_by(hop))

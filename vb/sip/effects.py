@@ -121,6 +121,17 @@ class ReinviteReceived:
 
 
 @attrs.frozen(eq=False)
+class ReinviteCompleted:
+    """Our re-INVITE ended (§14.1): a 2xx, already ACKed, or a refusal, which leaves the session as it was.
+
+    ``response`` is None after a timeout or transport error. After that, a 408 or a 481 the dialog is dead: send BYE.
+    """
+
+    session: Session
+    response: Response | None
+
+
+@attrs.frozen(eq=False)
 class ByeReceived:
     """The peer ended the session (§15.1.2); 200 has been sent. Also a BYE in an early dialog, or one before the ACK."""
 
@@ -182,6 +193,7 @@ Event = (
     | RefusalReceived
     | InviteFailed
     | ReinviteReceived
+    | ReinviteCompleted
     | ByeReceived
     | ByeCompleted
     | SessionEnded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vb.sip.core import Core, Lines
 from vb.sip.dialog import Dialog
@@ -17,13 +17,12 @@ from vb.sip.effects import (
 )
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
-from vb.sip.message import Request
 from vb.sip.session import Session, SessionState
 from vb.sip.timers import UsageTimer
 from vb.sip.transaction import Cause, Transaction
 
 if TYPE_CHECKING:
-    from vb.sip.message import Response
+    from vb.sip.message import Request, Response
     from vb.sip.transactions import ClientTransaction, ServerTransaction
 
 _MAX_DIALOGS = 16
@@ -35,6 +34,8 @@ _DONE = object()
 
 class InviteClientSession(Session):
     """An INVITE of ours. `ack` its `AnswerReceived` at once; `cancel` before that, `bye` after."""
+
+    owns_call_id: ClassVar[bool] = True
 
     __slots__ = ("_acks", "_cancel_headers", "_cancel_sent", "_early", "_invite", "_routes")
 
@@ -49,7 +50,10 @@ class InviteClientSession(Session):
 
     def start(self, now: float) -> None:
         """Called once by the agent."""
-        self._invite = self._core.layer.start_invite(self.request, self.hop, self, now, self._refusal_ack)
+        core, request = self._core, self.request
+        self._invite = core.layer.start_invite(
+            request, self.hop, self, now, lambda response: core.refusal_ack(request, response)
+        )
 
     # Verbs.
 
@@ -215,20 +219,6 @@ class InviteClientSession(Session):
         self._core.layer.start_request(cancel, self.hop, self, now)
         if self._invite is not None and not self._acks:
             self._start(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
-
-    def _refusal_ack(self, response: Response) -> bytes:
-        """The ACK of a 300-699: To of the response, all else of the INVITE (§17.1.1.3)."""
-        request = self.request
-        lines = [
-            ("Via", str(request.via)),
-            ("Max-Forwards", "70"),
-            ("From", request.headers.get("From") or ""),
-            ("To", response.headers.get("To") or ""),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{request.cseq.number} ACK"),
-        ]
-        lines += [("Route", route) for route in self._routes]
-        return Request("ACK", request.uri, Headers(lines), b"").to_bytes()
 
     def _drop_dialogs(self) -> None:
         for dialog in self._early.values():

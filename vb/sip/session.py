@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from vb.sip.core import Core, Lines
 from vb.sip.dialog import Dialog
@@ -20,6 +20,7 @@ from vb.sip.effects import (
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
 from vb.sip.invite_server import InviteServer
+from vb.sip.reinvite import Offer, Reinvite
 from vb.sip.timers import TimerTable, UsageTimer
 from vb.sip.transaction import Cause, Transaction
 
@@ -47,6 +48,8 @@ class Session:
     ``user_data`` belongs to whoever uses the agent.
     """
 
+    owns_call_id: ClassVar[bool] = False
+
     __slots__ = (
         "_bye",
         "_bye_headers",
@@ -55,6 +58,7 @@ class Session:
         "_interval",
         "_open",
         "_pending",
+        "_reinvite",
         "_success",
         "_success_transaction",
         "_told",
@@ -84,6 +88,7 @@ class Session:
         self._bye: ClientTransaction | None = None
         self._bye_headers: Lines | None = None
         self._pending: ServerTransaction | None = None
+        self._reinvite: Reinvite | None = None
         self._success: Response | None = None
         self._success_transaction: InviteServer | None = None
         self._interval = 0.0
@@ -116,6 +121,20 @@ class Session:
             self._bye_headers = lines
         else:
             self._send_bye(now, lines)
+
+    def reinvite(self, now: float, body: bytes, headers: Lines = (), content_type: str = "application/sdp") -> None:
+        """Change the session by a re-INVITE (§14.1); `ReinviteCompleted` tells what became of it.
+
+        A 491 is tried again by the agent, twice at most. Raises LocalError when the session is not confirmed or an
+        INVITE of either side is still in progress: wait for that.
+        """
+        if self.state is not SessionState.CONFIRMED or self.dialog is None or self._bye_headers is not None:
+            raise LocalError(f"re-INVITE in state {self.state.value}")
+        if self._glares() or self._pending is not None or (self._reinvite is not None and self._reinvite.waits):
+            raise LocalError("another INVITE of this session is in progress")
+        offer = Offer(body, content_type, tuple(Headers(headers)))
+        self._reinvite = Reinvite(self._core, self, self.dialog, offer)
+        self._reinvite.send(now)
 
     def respond_reinvite(
         self,
@@ -164,7 +183,7 @@ class Session:
         if self._pending is not None:
             # §14.2: one that comes before we answered the first: 500 with a random Retry-After of 0 to 10 s.
             core.respond(transaction, now, 500, headers=[("Retry-After", str(core.rng.randrange(11)))])
-        elif self._success is not None or self.state is not SessionState.CONFIRMED:
+        elif self._glares() or self.state is not SessionState.CONFIRMED:
             core.respond(transaction, now, 491)  # §14.2: an INVITE of this dialog is still in progress
         else:
             assert self.dialog is not None
@@ -205,6 +224,20 @@ class Session:
         if self._bye_headers is not None:
             self._send_bye(now, self._bye_headers)
 
+    # From a re-INVITE of ours.
+
+    @property
+    def is_over(self) -> bool:
+        return self.state is SessionState.TERMINATED
+
+    def retry_reinvite(self, now: float) -> bool:
+        """After a 491: later, the side that owns the Call-ID more so (§14.1). False when there is no later."""
+        if self.is_over:
+            return False
+        least, most = (2.1, 4.0) if self.owns_call_id else (0.0, 2.0)
+        self._start(UsageTimer.REINVITE_RETRY, now + self._core.rng.uniform(least, most))
+        return True
+
     # From the transactions.
 
     def transaction_started(self, transaction: Transaction) -> None:
@@ -238,6 +271,17 @@ class Session:
             self._stop_success()
             self._core.events.append(AckTimeout(self))
             self._send_bye(now, self._bye_headers or ())
+        elif timer is UsageTimer.REINVITE_RETRY and self._reinvite is not None and not self.is_over:
+            if self._success is not None or self._pending is not None:
+                self.retry_reinvite(now)  # the peer was faster: after its turn
+            else:
+                self._reinvite.send(now)
+        elif timer is UsageTimer.REINVITE_WAIT and self._reinvite is not None:
+            self._reinvite.give_up(now)
+
+    def _glares(self) -> bool:
+        """An INVITE of ours, or a 2xx of ours without its ACK, is in progress (§14.2, RFC 5407 §3.1.4)."""
+        return self._success is not None or (self._reinvite is not None and self._reinvite.in_progress)
 
     def _tell_end(self, event: Event) -> None:
         """One event tells how a session ended, whatever else still arrives."""
@@ -288,6 +332,8 @@ class Session:
             self.state = SessionState.TERMINATED
             self._core.active -= 1
             self.request.headers.compact()
+        if self._reinvite is not None and self._reinvite.waits:
+            self._start(UsageTimer.REINVITE_WAIT, now + self._core.config.timers.give_up)
         self._drop_dialogs()
 
     def _drop_dialogs(self) -> None:

@@ -38,6 +38,8 @@ class UsageTimer(enum.Enum):
     RETRANSMIT = "2xx retransmit, RFC 3261 §13.3.1.4"
     ACK_WAIT = "wait for the ACK of a 2xx, §13.3.1.4"
     CANCEL_WAIT = "wait for the final response after a CANCEL, §9.1"
+    REINVITE_RETRY = "wait after a 491, §14.1"
+    REINVITE_WAIT = "wait for the final response to a re-INVITE after the session's end"
     REPEAT_PROVISIONAL = "repeat a 1xx every minute, §13.3.1.1"
 
     __hash__ = object.__hash__

@@ -1,0 +1,106 @@
+"""A re-INVITE of ours: RFC 3261 §14.1, with its retry after a 491."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from vb.sip.effects import ReinviteCompleted, Send
+from vb.sip.transaction import Cause, State, Transaction
+
+if TYPE_CHECKING:
+    from vb.sip.core import Core
+    from vb.sip.dialog import Dialog
+    from vb.sip.message import Request, Response
+    from vb.sip.session import Session
+    from vb.sip.transactions import ClientTransaction
+
+_MAX_TRIES = 3
+
+
+@attrs.frozen
+class Offer:
+    """What a re-INVITE carries."""
+
+    body: bytes
+    content_type: str
+    headers: tuple[tuple[str, str], ...]
+
+
+class Reinvite:
+    """One re-INVITE until its final response; the ACK of a 2xx is sent here, and again for every repeated 2xx."""
+
+    __slots__ = ("_ack", "_core", "_dialog", "_session", "_transaction", "_tries", "in_progress", "offer", "waits")
+
+    def __init__(self, core: Core, session: Session, dialog: Dialog, offer: Offer) -> None:
+        self._core = core
+        self._session = session
+        self._dialog = dialog
+        self._transaction: ClientTransaction | None = None
+        self._ack: Send | None = None
+        self._tries = 0
+        self.offer = offer
+        self.waits = True
+        """Not completed: no final response yet, or waiting for the next try."""
+        self.in_progress = True
+        """No response at all that ends this try: an INVITE of the peer is glare now (§14.2)."""
+
+    def send(self, now: float) -> None:
+        core, offer = self._core, self.offer
+        self._tries += 1
+        self.in_progress = True
+        request, hop = core.dialog_request(
+            self._dialog,
+            "INVITE",
+            self._session.hop,
+            headers=offer.headers,
+            body=offer.body,
+            content_type=offer.content_type,
+        )
+        self._transaction = core.layer.start_invite(
+            request, hop, self, now, lambda response: core.refusal_ack(request, response)
+        )
+
+    def give_up(self, now: float) -> None:
+        """The session is over and the peer has owed an answer for 64*T1."""
+        if self._transaction is not None and self._transaction.state is not State.TERMINATED:
+            self._core.layer.abandon(self._transaction, now)
+
+    # From the transaction.
+
+    def transaction_started(self, transaction: Transaction) -> None:
+        self._session.transaction_started(transaction)
+
+    def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if response.status < 200:
+            return
+        self.in_progress = False
+        if response.status < 300:
+            self._acknowledge(response)
+        elif response.status == 491 and self._tries < _MAX_TRIES and self._session.retry_reinvite(now):
+            return
+        self._complete(response)
+
+    def receive_ack(self, request: Request, now: float) -> None:
+        """Never: this is the client side."""
+
+    def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
+        if cause != "normal":
+            self._complete(None)
+        self._session.transaction_ended(transaction, cause, now)
+
+    def _acknowledge(self, response: Response) -> None:
+        if self._ack is None:
+            self._dialog.refresh_target(response)  # §12.2.1.2
+            request, hop = self._core.dialog_request(
+                self._dialog, "ACK", self._session.hop, sequence=response.cseq.number
+            )
+            self._ack = Send(request.to_bytes(), hop)
+        self._core.layer.sends.append(self._ack)
+
+    def _complete(self, response: Response | None) -> None:
+        if self.waits:
+            self.waits = self.in_progress = False
+            if not self._session.is_over:
+                self._core.events.append(ReinviteCompleted(self._session, response))
