@@ -85,11 +85,11 @@ class Config:
     vsi_event_buffer_size: int = _setting(whole(16, 1_000_000, clamp=True), 256)
 
     # SIP: where, and who we are
-    sip_bind_ip: str = _setting(ip_address, "127.0.0.1")
-    sip_bind_ipv6: str = _setting(ip_address, "")
-    sip_listen_ip: str = _setting(ip_address, "")
-    sip_listen_ipv6: str = _setting(ip_address, "")
-    sip_external_ip: str = _setting(ip_address, "")
+    sip_bind_ip: str = _setting(ip_address(4), "127.0.0.1")
+    sip_bind_ipv6: str = _setting(ip_address(6), "")
+    sip_listen_ip: str = _setting(ip_address(4), "")
+    sip_listen_ipv6: str = _setting(ip_address(6), "")
+    sip_external_ip: str = _setting(ip_address(4), "")
     sip_port: int = _setting(port_number, 5060)
     sip_host: str = _setting(text, "voiceblender")
     sip_domain: str = _setting(text, "")
@@ -113,7 +113,8 @@ class Config:
     sip_max_calls: int = _setting(whole(0), 0)
     sip_max_parked: int = _setting(whole(0), 1000)
     sip_codecs: tuple[Codec, ...] = _setting(_codecs, _codecs("PCMU,PCMA"))
-    sip_sdp_strict_mline_answer: bool = _setting(flag(False), False)
+    # RFC 3264 §6 wants every section answered, so this is on unless it is said otherwise (the contract: off).
+    sip_sdp_strict_mline_answer: bool = _setting(flag(True), True)
     sip_refer_auto_dial: bool = _setting(only_true, False)
     sip_refer_consult_timeout_ms: int = _setting(whole(0), 2000)
     sip_inbound_auth_consult_timeout_ms: int = _setting(whole(0), 2000)

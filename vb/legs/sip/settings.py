@@ -46,7 +46,7 @@ class SipSettings:
     ipv6: Address | None = None
     codecs: tuple[Codec, ...] = ()
     auto_ringing: bool = False
-    strict_mlines: bool = False
+    strict_mlines: bool = True
     ring_limit: float = 180.0
     max_calls: int = 0
     max_parked: int = 1000
