@@ -3,7 +3,7 @@
  * load LEGS SECONDS ROOM BASE [PEAK_AT PEAK_MS]: binds BASE + 2 i for leg i on 127.0.0.1, prints "ready", reads LEGS
  * destination ports from stdin, then runs. ROOM is the size of the rooms (legs i/ROOM). Each leg is silent but for one
  * loud frame in every second, in turn within its room, so that a loud frame that comes back tells when it was said.
- * A loud frame is heard by the others when a packet with a loud first octet arrives: latency is that arrival minus
+ * A loud frame is heard by the others when a packet with a loud first or last octet arrives: latency is that arrival minus
  * the send. With PEAK_AT: at that second this process holds all its packets back for PEAK_MS, then sends them at once.
  *
  * Prints one line of JSON: packets, packets more than 30 ms later than their timestamps say (against the leg's soonest), latency before and after the
@@ -122,8 +122,8 @@ int main(int argc, char **argv) {
                     if (transit - leg->soonest > 30000000) leg->late++;
                     if (transit - leg->soonest > worst) worst = transit - leg->soonest;
                 }
-                unsigned char magnitude = ~inbox[12] & 0x7f;
-                if (size == 172 && magnitude > 0x40 && said[i / room] && !heard_by[i]) {
+                unsigned char head = ~inbox[12] & 0x7f, tail = ~inbox[171] & 0x7f; /* resampling shifts by some ms */
+                if (size == 172 && (head > 0x40 || tail > 0x40) && said[i / room] && !heard_by[i]) {
                     heard_by[i] = 1, heard++;
                     int which = peak_ns && at - start > peak_at;
                     if (!which || at - start > peak_at + peak_ns + 3000000000LL)

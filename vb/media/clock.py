@@ -65,12 +65,12 @@ class MediaClock:
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick until cancelled, then close every port and free the kernel's objects."""
-        due = self._now() + TICK
+        due = trio.current_time() + TICK
         task_status.started()
         try:
             while True:
                 await trio.sleep_until(due)
-                late = self._now() - due
+                late = trio.current_time() - due
                 if late > self.settings.late_after:
                     self._late_ticks += 1
                     self._late_worst = max(self._late_worst, late)
