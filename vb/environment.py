@@ -139,12 +139,20 @@ def duration(value: str) -> float:
     return total
 
 
-def ip_address(value: str) -> str:
-    """An IPv4 or IPv6 address, in its shortest form."""
-    try:
-        return str(ipaddress.ip_address(value.strip().strip("[]")))
-    except ValueError:
-        raise ValueError("an IP address") from None
+def ip_address(version: int) -> Reader:
+    """An address of IP ``version`` 4 or 6 (with or without brackets), in its shortest form."""
+
+    def read(value: str) -> str:
+        wanted = f"an IPv{version} address"
+        try:
+            address = ipaddress.ip_address(value.strip().strip("[]"))
+        except ValueError:
+            raise ValueError(wanted) from None
+        if address.version != version:
+            raise ValueError(wanted)
+        return str(address)
+
+    return read
 
 
 def ip_networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:

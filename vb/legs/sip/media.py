@@ -52,6 +52,9 @@ class CallMedia:
             sock: socket.socket = self._pool.open()
         except PortsExhausted as error:
             raise Unavailable(str(error) or "no RTP port is free") from None
+        except OSError as error:  # the address is not ours, or not any more
+            log.error("no RTP socket", extra={"error": str(error)})  # noqa: TRY400  (the words say all)
+            raise Unavailable("no RTP socket can be opened") from None
         self._number = sock.getsockname()[1]
         try:
             self.port = self._platform.clock.attach(sock, notify)
