@@ -44,15 +44,13 @@ def play_leg(services: Services, leg_id: str, body: PlayBody) -> Any:
 )
 def volume_play_leg(services: Services, leg_id: str, playback_id: str, body: VolumeBody) -> Any:
     """Change the volume of a playback, in steps of 3 dB."""
-    leg = services.legs.get(leg_id)
-    return services.playbacks.set_volume("leg", leg.id, playback_id, body.volume)
+    return services.playbacks.set_volume("leg", leg_id, playback_id, body.volume)
 
 
 @operation("DELETE", "/legs/{id}/play/{playbackID}", "stopPlayLeg", tag="Legs", vsi="leg_play_stop", result=Status)
 def stop_play_leg(services: Services, leg_id: str, playback_id: str) -> Any:
     """Stop a playback."""
-    leg = services.legs.get(leg_id)
-    return services.playbacks.stop("leg", leg.id, playback_id)
+    return services.playbacks.stop("leg", leg_id, playback_id)
 
 
 @operation(
@@ -85,12 +83,10 @@ def play_room(services: Services, room_id: str, body: PlayBody) -> Any:
 )
 def volume_play_room(services: Services, room_id: str, playback_id: str, body: VolumeBody) -> Any:
     """Change the volume of a room playback, in steps of 3 dB."""
-    room = services.rooms.get(room_id)
-    return services.playbacks.set_volume("room", room.id, playback_id, body.volume)
+    return services.playbacks.set_volume("room", room_id, playback_id, body.volume)
 
 
 @operation("DELETE", "/rooms/{id}/play/{playbackID}", "stopPlayRoom", tag="Rooms", vsi="room_play_stop", result=Status)
 def stop_play_room(services: Services, room_id: str, playback_id: str) -> Any:
     """Stop a room playback."""
-    room = services.rooms.get(room_id)
-    return services.playbacks.stop("room", room.id, playback_id)
+    return services.playbacks.stop("room", room_id, playback_id)

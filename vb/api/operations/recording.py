@@ -43,19 +43,19 @@ async def record_leg(services: Services, leg_id: str, body: RecordBody) -> Any:
 @operation("DELETE", "/legs/{id}/record", "stopRecordLeg", tag="Legs", vsi="leg_record_stop", result=Recording)
 async def stop_record_leg(services: Services, leg_id: str) -> Any:
     """Stop recording a leg; the file is there when this answers."""
-    return await services.recordings.stop_leg(services.legs.get(leg_id).id)
+    return await services.recordings.stop_leg(leg_id)
 
 
 @operation("POST", "/legs/{id}/record/pause", "pauseRecordLeg", tag="Legs", vsi="leg_record_pause", result=Status)
 def pause_record_leg(services: Services, leg_id: str) -> Any:
     """Record silence until resumed."""
-    return services.recordings.pause_leg(services.legs.get(leg_id).id)
+    return services.recordings.pause_leg(leg_id)
 
 
 @operation("POST", "/legs/{id}/record/resume", "resumeRecordLeg", tag="Legs", vsi="leg_record_resume", result=Status)
 def resume_record_leg(services: Services, leg_id: str) -> Any:
     """Record again after a pause."""
-    return services.recordings.resume_leg(services.legs.get(leg_id).id)
+    return services.recordings.resume_leg(leg_id)
 
 
 @operation(
@@ -76,13 +76,13 @@ async def record_room(services: Services, room_id: str, body: RecordBody) -> Any
 @operation("DELETE", "/rooms/{id}/record", "stopRecordRoom", tag="Rooms", vsi="room_record_stop", result=RoomRecording)
 async def stop_record_room(services: Services, room_id: str) -> Any:
     """Stop recording a room; the file is there when this answers."""
-    return await services.recordings.stop_room(services.rooms.get(room_id).id)
+    return await services.recordings.stop_room(room_id)
 
 
 @operation("POST", "/rooms/{id}/record/pause", "pauseRecordRoom", tag="Rooms", vsi="room_record_pause", result=Status)
 def pause_record_room(services: Services, room_id: str) -> Any:
     """Record silence until resumed."""
-    return services.recordings.pause_room(services.rooms.get(room_id).id)
+    return services.recordings.pause_room(room_id)
 
 
 @operation(
@@ -90,4 +90,4 @@ def pause_record_room(services: Services, room_id: str) -> Any:
 )
 def resume_record_room(services: Services, room_id: str) -> Any:
     """Record again after a pause."""
-    return services.recordings.resume_room(services.rooms.get(room_id).id)
+    return services.recordings.resume_room(room_id)
