@@ -131,7 +131,7 @@ async def open_bench(tmp_path: Path, *, allow_list: AllowList = _OPEN, buffer: i
             HttpParts(
                 allow_list=allow_list,
                 documents=documents(no_families),
-                vsi=vsi_view(hub, "node-1", nursery),
+                vsi=vsi_view(hub, "node-1"),
                 detached=partial(to_the_end, commands),
             ),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from contextlib import suppress
 from typing import Any
 
 import trio
@@ -9,6 +11,8 @@ from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
+
+log = logging.getLogger("vb.api")
 
 WRITE_SECONDS = 5.0
 """How long a client may take to accept what it is sent."""
@@ -50,40 +54,43 @@ class ClientConnection(TCPServer):
         self.heard_at = trio.current_time()
         self._connections = connections
         self._writing: trio.CancelScope | None = None
+        self._life = trio.CancelScope()
         state = ConnectionState(LifespanState({"connection": self}))
         super().__init__(app, config, context, state, stream)
 
     async def run(self) -> None:
-        """The whole life of the connection."""
+        """The whole life of the connection; whatever the client breaks breaks nothing else."""
         self._connections.add(self)
         try:
-            await super().run()
+            with self._life:
+                await super().run()
+        except* Exception as group:
+            log.info("connection failed", extra={"error": repr(group.exceptions[0])})
         finally:
             self._connections.remove(self)
 
     async def protocol_send(self, event: Event) -> None:
         """Hypercorn shields its writes from cancellation without any limit; here they end after ``write_seconds``."""
         if not isinstance(event, RawData):
-            await super().protocol_send(event)
+            # The end of an answer cancels the task that sends it: without a shield, what follows would not be done.
+            with trio.move_on_after(STOP_SECONDS, shield=True):
+                await super().protocol_send(event)
             return
         async with self.send_lock:
-            try:
-                with trio.CancelScope(shield=True) as self._writing:
-                    self._writing.deadline = trio.current_time() + self._connections.write_seconds
-                    await self.stream.send_all(event.data)
-                    return
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                await self.protocol.handle(Closed())
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError), trio.CancelScope(shield=True) as scope:
+                scope.deadline = trio.current_time() + self._connections.write_seconds
+                self._writing = scope
+                await self.stream.send_all(event.data)
                 return
-            finally:
-                self._writing = None
-        await self.abort()
+        self.abort()
 
-    async def abort(self) -> None:
-        """Cut the connection: what was not sent is lost, and whoever waits on it ends."""
-        with trio.CancelScope(shield=True):
-            await trio.aclose_forcefully(self.stream)
-            await self.protocol.handle(Closed())
+    def abort(self) -> None:
+        """Cut the connection: what was not sent is lost, and everything that ran for it is cancelled.
+
+        Only this is sure to end: to tell the application first, it would have to be listening.
+        """
+        self.stream.socket.close()
+        self._life.cancel()
 
     def hurry(self) -> None:
         """Give a waiting write only STOP_SECONDS more."""
@@ -92,13 +99,8 @@ class ClientConnection(TCPServer):
 
     async def _read_data(self) -> None:
         """As Hypercorn's, noting when something was heard: protocol pongs do not reach the application."""
-        while True:
-            try:
-                data = await self.stream.receive_some(2**16)
-            except (trio.ClosedResourceError, trio.BrokenResourceError):
-                break
-            self.heard_at = trio.current_time()
-            await self.protocol.handle(RawData(bytes(data)))
-            if data == b"":
-                break
+        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            while data := await self.stream.receive_some(2**16):
+                self.heard_at = trio.current_time()
+                await self.protocol.handle(RawData(bytes(data)))
         await self.protocol.handle(Closed())

@@ -61,7 +61,7 @@ async def run(
                 parts = HttpParts(
                     allow_list=settings.allow_list,
                     documents=documents(partial(_families, services, settings, calls, hub, connections)),
-                    vsi=vsi_view(hub, services.instance_id, nursery),
+                    vsi=vsi_view(hub, services.instance_id),
                     detached=partial(to_the_end, commands),
                 )
                 app = build_app(services, parts)

@@ -10,6 +10,8 @@ import trio
 
 ANSWERS: Final = 512
 """Answers that may wait before no more commands are read from the client."""
+ANSWER_CHARACTERS: Final = 1024 * 1024
+"""The same for their size."""
 
 
 class _Gap:
@@ -30,6 +32,7 @@ class Outbox:
         self._queue: deque[tuple[str, bool] | _Gap] = deque()
         self._events = 0
         self._answers = 0
+        self._answer_characters = 0
         self._some = trio.Event()
         self._room = trio.Event()
         self._closed = False
@@ -53,6 +56,7 @@ class Outbox:
         if self._closed:
             return
         self._answers += 1
+        self._answer_characters += len(text)
         self._queue.append((text, False))
         self._some.set()
 
@@ -77,15 +81,20 @@ class Outbox:
             self._events -= 1
         else:
             self._answers -= 1
-            if self._answers < ANSWERS:
+            self._answer_characters -= len(text)
+            if not self._full:
                 self._room.set()
         return text
 
     async def wait_room(self) -> None:
         """Return when the client has read enough of its answers to be given more."""
-        while self._answers >= ANSWERS and not self._closed:
+        while self._full and not self._closed:
             self._room = trio.Event()
             await self._room.wait()
+
+    @property
+    def _full(self) -> bool:
+        return self._answers >= ANSWERS or self._answer_characters >= ANSWER_CHARACTERS
 
     def _drop(self) -> None:
         last = self._queue[-1] if self._queue else None

@@ -7,7 +7,7 @@ import math
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import trio
+from h11 import LocalProtocolError
 from quart import Response, Websocket, websocket
 
 from vb.api.pattern import Pattern
@@ -21,10 +21,9 @@ log = logging.getLogger("vb.api")
 class QuartSocket:
     """The accepted WebSocket of the current request."""
 
-    def __init__(self, accepted: Websocket, nursery: trio.Nursery) -> None:
+    def __init__(self, accepted: Websocket) -> None:
         self._websocket = accepted
         self._connection: Any = accepted.scope.get("state", {}).get("connection")
-        self._nursery = nursery
 
     async def send(self, text: str) -> None:
         await self._websocket.send(text)
@@ -39,14 +38,14 @@ class QuartSocket:
     def abort(self) -> None:
         """Cut the connection without waiting."""
         if self._connection is not None:
-            self._nursery.start_soon(self._connection.abort)
+            self._connection.abort()
 
     def last_heard(self) -> float:
         """When any byte came from the client, protocol pongs included."""
         return self._connection.heard_at if self._connection is not None else -math.inf
 
 
-def vsi_view(hub: Hub, instance_id: str, nursery: trio.Nursery) -> Callable[[], Awaitable[Response | None]]:
+def vsi_view(hub: Hub, instance_id: str) -> Callable[[], Awaitable[Response | None]]:
     """The view of /v1/vsi. A pattern that cannot be used is refused before the upgrade."""
 
     async def view() -> Response | None:
@@ -56,9 +55,12 @@ def vsi_view(hub: Hub, instance_id: str, nursery: trio.Nursery) -> Callable[[], 
         except PatternError as wrong:
             return error(instance_id, 400, f"invalid app_id regex: {wrong}", Connection="close")
         accepted: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
-        await accepted.accept()
         try:
-            await hub.serve(QuartSocket(accepted, nursery), pattern)
+            await accepted.accept()
+        except LocalProtocolError:  # the client sent something before it was answered
+            return None
+        try:
+            await hub.serve(QuartSocket(accepted), pattern)
         except Exception:
             log.exception("VSI connection crashed")
             await accepted.close(1011)  # RFC 6455 §7.4.1; without this the client would see 1000
