@@ -19,6 +19,8 @@ from vb.call.events import Event, Webhook
 
 log = logging.getLogger("vb.api")
 
+HURRIED_POSTS: Final = 16
+"""Posts to one URL at a time when the process ends."""
 OUTCOMES: Final = ("success", "exhausted", "request_error", "marshal_error")
 
 
@@ -44,11 +46,19 @@ class WebhookSettings:
     undelivered: Path | None = None
 
 
+Delivery = tuple[Event, Webhook]
+
+
 @attrs.define(eq=False)
 class _Waiting:
-    """The events for one URL, oldest first; the first stays until it is delivered or given up."""
+    """The events for one URL: those not yet begun, oldest first, and those being posted."""
 
-    events: deque[tuple[Event, Webhook]] = attrs.field(factory=deque)
+    events: deque[Delivery] = attrs.field(factory=deque)
+    posting: list[Delivery] = attrs.field(factory=list)
+
+    @property
+    def size(self) -> int:
+        return len(self.events) + len(self.posting)
 
 
 class Webhooks:
@@ -65,6 +75,8 @@ class Webhooks:
         self._nursery: trio.Nursery | None = None
         self._idle = trio.Event()
         self._idle.set()
+        self._hurry = trio.Event()
+        self._failed_late: list[Undelivered] = []
 
     def on_event(self, event: Event) -> None:
         """Queue the event for whoever is to get it; never waits."""
@@ -72,7 +84,7 @@ class Webhooks:
         if target is None:
             return
         queue = self._queues.get(target.url)
-        if self._waiting >= self._settings.total or (queue and len(queue.events) >= self._settings.queue):
+        if self._waiting >= self._settings.total or (queue and queue.size >= self._settings.queue):
             self.dropped += 1
             return
         self.enqueued += 1
@@ -97,7 +109,16 @@ class Webhooks:
             self._keep_undelivered()
 
     async def flush(self, seconds: float) -> bool:
-        """Wait until nothing is queued, at most so long; whether nothing is."""
+        """Attempt everything that is queued, at most so long; whether nothing is left. For the end of the process.
+
+        From now on nothing is tried twice and one URL gets several posts at a time: better out of order than not at
+        all. What fails goes into the file too.
+        """
+        self._hurry.set()
+        if self._nursery is not None:
+            for url, queue in self._queues.items():
+                for _ in range(min(len(queue.events), HURRIED_POSTS)):
+                    self._nursery.start_soon(self._deliver_all, url, queue)
         with trio.move_on_after(seconds):
             await self._idle.wait()
         return self._waiting == 0
@@ -122,14 +143,16 @@ class Webhooks:
 
     async def _deliver_all(self, url: str, queue: _Waiting) -> None:
         while queue.events:
-            event, target = queue.events[0]
-            outcome = await self._deliver(event, target)
+            delivery = queue.events.popleft()
+            queue.posting.append(delivery)
+            outcome = await self._deliver(*delivery)
+            queue.posting.remove(delivery)
             self.outcomes[outcome] += 1
-            queue.events.popleft()
             self._waiting -= 1
             if self._waiting == 0:
                 self._idle.set()
-        del self._queues[url]
+        if not queue.size:
+            self._queues.pop(url, None)
 
     async def _deliver(self, event: Event, target: Webhook) -> str:
         try:
@@ -138,7 +161,7 @@ class Webhooks:
             log.exception("event cannot be written as JSON", extra={"event_type": event.type})
             return "marshal_error"
         headers = headers_of(event, target, body)
-        for wait in (*self._settings.waits, None):
+        for wait in (*self._settings.waits, 0.0):
             try:
                 problem = await self._attempt(target.url, headers, body)
             except BadTarget as error:
@@ -146,8 +169,11 @@ class Webhooks:
                 return "request_error"
             if not problem:
                 return "success"
-            if wait is not None:
-                await trio.sleep(wait)
+            if self._hurry.is_set():
+                self._failed_late.append(Undelivered(target.url, event))
+                break
+            with trio.move_on_after(wait):
+                await self._hurry.wait()
         log.warning("webhook given up", extra={"event_id": event.event_id, "error": problem})
         return "exhausted"
 
@@ -165,7 +191,11 @@ class Webhooks:
         return "" if 200 <= status < 300 else f"status {status}"
 
     def _keep_undelivered(self) -> None:
-        left = [Undelivered(url, event) for url, queue in self._queues.items() for event, _ in queue.events]
+        left = self._failed_late + [
+            Undelivered(url, event)
+            for url, queue in self._queues.items()
+            for event, _ in (*queue.posting, *queue.events)
+        ]
         if not left:
             return
         log.warning("webhooks not delivered", extra={"count": len(left)})
