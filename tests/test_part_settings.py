@@ -1,0 +1,91 @@
+"""From the one configuration to the settings of the parts."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import logging
+
+import pytest
+
+from vb.config import Config
+from vb.net.driver import Listen
+from vb.part_settings import listens, port_pools, sip_settings, ua_config, webhooks_of, wire_log
+from vb.sip.effects import Hop
+
+
+def read(**variables: str) -> Config:
+    return Config.from_environment(variables)
+
+
+def test_one_address_by_default() -> None:
+    config = read()
+    settings = sip_settings(config)
+    assert settings.ipv4 is not None
+    assert (settings.ipv4.bind, settings.ipv4.advertised, settings.ipv6) == ("127.0.0.1", "127.0.0.1", None)
+    assert listens(config) == [Listen("UDP", "127.0.0.1", 5060)]
+    assert list(port_pools(config, settings)) == ["127.0.0.1"]
+
+
+def test_where_we_listen_is_not_what_we_say() -> None:
+    config = read(
+        SIP_LISTEN_IP="0.0.0.0",
+        SIP_BIND_IP="192.0.2.1",
+        SIP_EXTERNAL_IP="203.0.113.9",
+        SIP_BIND_IPV6="2001:db8::1",
+        SIP_LISTEN_IPV6="::",
+        SIP_TCP_ENABLED="true",
+    )
+    settings = sip_settings(config)
+    assert settings.ipv4 is not None
+    assert settings.ipv6 is not None
+    assert (settings.ipv4.bind, settings.ipv4.advertised) == ("0.0.0.0", "203.0.113.9")
+    assert (settings.ipv6.bind, settings.ipv6.advertised) == ("::", "2001:db8::1")
+    assert [(each.transport, each.host) for each in listens(config)] == [
+        ("UDP", "0.0.0.0"),
+        ("UDP", "::"),
+        ("TCP", "0.0.0.0"),
+        ("TCP", "::"),
+    ]
+
+
+def test_a_wildcard_is_never_told_to_peers() -> None:
+    settings = sip_settings(read(SIP_BIND_IP="0.0.0.0"))
+    assert settings.ipv4 is not None
+    assert not ipaddress.ip_address(settings.ipv4.advertised).is_unspecified
+
+
+def test_times_are_seconds() -> None:
+    settings = sip_settings(read(SIP_RING_LIMIT_MS="1500", RTP_TIMEOUT_MS="0"))
+    assert (settings.ring_limit, settings.rtp_timeout) == (1.5, 0.0)
+    config = read(SIP_T1_MS="100")
+    assert ua_config(config, sip_settings(config), {}).timers.t1 == 0.1
+
+
+def test_contact_and_via_name_the_port_that_is_listened_on() -> None:
+    config = read(SIP_PORT="0")
+    ports: dict[str, int] = {}
+    agent = ua_config(config, sip_settings(config), ports)
+    ports["UDP"] = 40123
+    hop = Hop("UDP", "127.0.0.1", 5060)
+    assert str(agent.contact(hop)) == "sip:127.0.0.1:40123"
+    assert agent.sent_by(hop) == ("127.0.0.1", 40123)
+
+
+def test_the_global_webhook() -> None:
+    settings = sip_settings(read(WEBHOOK_URL="http://127.0.0.1/x", WEBHOOK_SECRET="hush"))
+    assert settings.webhook is not None
+    assert (settings.webhook.url, settings.webhook.secret) == ("http://127.0.0.1/x", "hush")
+    assert webhooks_of(read(STATE_DIR=":memory:")) is not None
+
+
+def test_messages_on_the_wire_are_logged_without_credentials(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    trace = wire_log(read(WEBHOOK_SECRET="the-secret"))
+    text = b'REGISTER sip:x SIP/2.0\r\nAuthorization: Digest response="abc"\r\nX: the-secret\r\n\r\n'
+    trace("in", text, Hop("UDP", "192.0.2.1", 5060), 0.0)
+    (record,) = caplog.records
+    shown = json.dumps(record.__dict__, default=str)
+    assert "REGISTER sip:x" in shown
+    assert "abc" not in shown
+    assert "the-secret" not in shown

@@ -1,0 +1,121 @@
+"""The small settings of each part, made from the one configuration."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from vb.activity.address_rule import AddressRule
+from vb.activity.fetch import FetchSettings
+from vb.api.http_post import HttpPoster
+from vb.api.webhooks import Webhooks, WebhookSettings
+from vb.call.events import Webhook
+from vb.config import Config
+from vb.legs.sip.identity import contact_of, sent_by_of
+from vb.legs.sip.settings import Address, SipSettings
+from vb.log import Redactor
+from vb.media.port_pool import PortPool
+from vb.net.addresses import is_wildcard
+from vb.net.driver import Listen, Trace
+from vb.net.own_address import default_address
+from vb.sip.config import UaConfig
+from vb.sip.effects import Hop
+from vb.sip.timers import TimerValues
+from vb.sip.uri import parse_uri
+
+
+def sip_settings(config: Config) -> SipSettings:
+    """Settings of SIP legs. Addresses: SIP_EXTERNAL_IP is told for IPv4, else what we are bound to."""
+    v4 = v6 = None
+    if config.sip_bind_ip:
+        v4 = _address(4, config.sip_listen_ip or config.sip_bind_ip, config.sip_external_ip or config.sip_bind_ip)
+    if config.sip_bind_ipv6:
+        v6 = _address(6, config.sip_listen_ipv6 or config.sip_bind_ipv6, config.sip_bind_ipv6)
+    return SipSettings(
+        host_name=config.sip_host,
+        domain=config.sip_domain,
+        port=config.sip_port,
+        ipv4=v4,
+        ipv6=v6,
+        codecs=config.sip_codecs,
+        auto_ringing=config.sip_auto_ringing,
+        strict_mlines=config.sip_sdp_strict_mline_answer,
+        ring_limit=config.sip_ring_limit_ms / 1000,
+        max_calls=config.sip_max_calls,
+        max_parked=config.sip_max_parked,
+        rtp_timeout=config.rtp_timeout_ms / 1000,
+        outbound_proxy=parse_uri(config.sip_outbound_proxy) if config.sip_outbound_proxy else None,
+        webhook=_global_webhook(config),
+    )
+
+
+def _address(version: int, bind: str, advertised: str) -> Address:
+    return Address(bind, default_address(version) if is_wildcard(advertised) else advertised)
+
+
+def _global_webhook(config: Config) -> Webhook | None:
+    return Webhook(config.webhook_url, config.webhook_secret) if config.webhook_url else None
+
+
+def listens(config: Config) -> list[Listen]:
+    """Where SIP comes in: UDP, and TCP if switched on, on each address."""
+    hosts = [config.sip_listen_ip or config.sip_bind_ip, config.sip_listen_ipv6 or config.sip_bind_ipv6]
+    listens = [Listen("UDP", host, config.sip_port) for host in hosts if host]
+    if config.sip_tcp_enabled:
+        listens += [Listen("TCP", host, config.sip_port) for host in hosts if host]
+    return listens
+
+
+def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -> UaConfig:
+    """The user agent's identity and timers. ``ports`` gets the ports listened on, by transport, once they are open."""
+    timers = TimerValues(config.sip_t1_ms / 1000, config.sip_t2_ms / 1000, config.sip_t4_ms / 1000)
+    return UaConfig(
+        contact=lambda hop: contact_of(settings, hop, ports.get(hop.transport, 0)),
+        sent_by=lambda hop: sent_by_of(settings, hop, ports.get(hop.transport, 0)),
+        user_agent=config.sip_host,
+        timers=timers,
+        use_source_socket=config.sip_use_source_socket,
+    )
+
+
+def port_pools(config: Config, settings: SipSettings) -> dict[str, PortPool]:
+    """One pool for each address that RTP sockets are bound to."""
+    return {
+        address.bind: PortPool(address.bind, config.rtp_port_min, config.rtp_port_max, dscp=config.rtp_dscp)
+        for address in (settings.ipv4, settings.ipv6)
+        if address is not None
+    }
+
+
+def webhooks_of(config: Config) -> Webhooks:
+    """The webhooks: the configured URL may be anywhere, those that calls bring only where PLAY_ALLOW_PRIVATE says."""
+    poster = HttpPoster(
+        AddressRule(config.play_allow_private),  # type: ignore[arg-type]
+        trusted=frozenset({config.webhook_url} - {""}),
+        user_agent=config.sip_host,
+    )
+    undelivered = Path(config.state_dir) / "undelivered-webhooks.jsonl"
+    keep = None if config.state_dir == ":memory:" else undelivered
+    return Webhooks(WebhookSettings(default=_global_webhook(config), undelivered=keep), poster)
+
+
+def fetch_settings(config: Config) -> FetchSettings:
+    """What playback may fetch."""
+    return FetchSettings(
+        rule=AddressRule(config.play_allow_private),  # type: ignore[arg-type]
+        play_dir=Path(config.play_dir) if config.play_dir else None,
+    )
+
+
+def wire_log(config: Config) -> Trace:
+    """Every SIP message into the log, without its secrets."""
+    redact = Redactor(config.secrets)
+    wire = logging.getLogger("vb.sip.wire")
+
+    def trace(direction: str, data: bytes, hop: Hop, at: float) -> None:
+        text = redact.text(data.decode("utf-8", "replace"))
+        peer = f"{hop.transport} {hop.host}:{hop.port}"
+        wire.info("sip %s", direction, extra={"peer": peer, "message_text": text})
+
+    return trace
