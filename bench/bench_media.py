@@ -1,6 +1,6 @@
 """What a leg costs per tick, beside a C loop that only receives and sends, and how late its sound is: in one run.
 
-    python bench/bench_media.py [--quick] [--legs 100,500,1000] [--seconds 6] [--io auto|uring|epoll]
+    python bench/bench_media.py [--quick] [--legs 100,500,1000] [--seconds 6] [--io auto|uring|epoll] [--fifo]
 
 The load (bench/load.c) runs in a process of its own on the other core, the server under test on one core. CPU is read
 from /proc/<pid>/task/*/schedstat, so it is the whole process: loop, clock, kernel.
@@ -75,11 +75,15 @@ def measure(tools: Path, server: list[str], legs: int, room: int, seconds: float
     total = int(WARM + seconds + 1.5)
     load = [str(tools / "load"), str(legs), str(total), str(room), str(BASE), *map(str, peak or ())]
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": str(HERE.parent)}
+    pipes: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environment}
     with (
-        subprocess.Popen([*PREFIX, "taskset", "-c", "1", *load], stdin=-1, stdout=-1, text=True) as phones,
-        subprocess.Popen([*PREFIX, "taskset", "-c", "0", *server], stdin=-1, stdout=-1, text=True, env=environment) as process,
+        subprocess.Popen([*PREFIX, "taskset", "-c", "1", *load], **pipes) as phones,
+        subprocess.Popen([*PREFIX, "taskset", "-c", "0", *server], **pipes) as process,
     ):
-        assert phones.stdout and phones.stdin and process.stdout and process.stdin
+        assert phones.stdout is not None
+        assert phones.stdin is not None
+        assert process.stdout is not None
+        assert process.stdin is not None
         assert phones.stdout.readline() == "ready\n"
         phones.stdin.write(process.stdout.readline())
         phones.stdin.flush()
@@ -106,7 +110,12 @@ def ours(tools: Path, legs: int, room: int, seconds: float, io: str, force: int 
     return measure(tools, command, legs, room, seconds, peak)
 
 
-KINDS = (("rooms of two, 8 kHz", 2, 0, 2.5), ("rooms of five, 8 kHz", 5, 0, 3.0), ("rooms of two, 16 kHz", 2, 16000, 5.0))
+KINDS = (
+    ("rooms of two, 8 kHz", 2, 0, 2.5),
+    ("rooms of five, 8 kHz", 5, 0, 3.0),
+    ("rooms of five, 16 kHz", 5, 16000, 5.0),
+)
+"""Name, members, forced rate, most times the floor that it may cost."""
 
 
 def show(name: str, legs: int, report: Any, base: float, most: float | None) -> None:
@@ -135,6 +144,7 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--io", default="auto")
     parser.add_argument("--fifo", action="store_true", help="real-time priority for all three (needs privileges)")
+    parser.add_argument("--verbose", action="store_true", help="print the server's own statistics, too")
     parser.add_argument("--quick", action="store_true", help="only 500 legs, 3 s each, no peak")
     options = parser.parse_args()
     if options.fifo:
@@ -151,7 +161,8 @@ def main() -> None:
                 reports = [ours(tools, legs, room, seconds, options.io, force) for _ in range(options.repeat)]
                 report = sorted(reports, key=lambda each: each["us"])[len(reports) // 2]
                 show(name, legs, report, base, most)
-                print(f"            server: {report['server']}")
+                if options.verbose:
+                    print(f"            server: {report['server']}")
         if not options.quick:
             peak_run(tools, options.io)
 

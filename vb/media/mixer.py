@@ -111,13 +111,13 @@ class Mixer:
 
     def _decode(self, chosen: Index) -> None:
         rows = self.rows
-        octets, laws = rows.frames[chosen], rows.law[chosen]
+        octets = rows.frames[chosen]
         samples = ULAW_DECODE.take(octets, mode="clip")
-        if laws.any():
-            a_law = laws == 1
+        if np.count_nonzero(rows.law):
+            a_law = rows.law[chosen] == 1
             samples[a_law] = ALAW_DECODE.take(octets[a_law], mode="clip")
         absent = ~rows.have[chosen]
-        if absent.any():
+        if np.count_nonzero(absent):
             samples[absent] = 0
         rows.pcm[chosen] = samples
 

@@ -29,8 +29,8 @@ GONE = 25
 def place_first(rows: Rows, fast: Index) -> None:
     """Rows whose packet lies in ``rows.rx`` have a frame; where a spare waits, it goes first."""
     rows.have[fast] = True
-    waiting = fast[rows.has_spare[fast]]
-    if len(waiting):
+    if np.count_nonzero(rows.has_spare):
+        waiting = fast[rows.has_spare[fast]]
         older = rows.spare[waiting]
         rows.spare[waiting] = rows.frames[waiting]
         rows.frames[waiting] = older
@@ -55,7 +55,7 @@ def place_later(rows: Rows, fast: Index) -> None:
 
 def play_spares(rows: Rows, tick: int) -> None:
     """Rows without a packet play their spare; a spare that is never needed goes."""
-    waiting = np.flatnonzero(rows.has_spare)
+    waiting = rows.has_spare.nonzero()[0]
     if not len(waiting):
         return
     needed = waiting[~rows.have[waiting]]
@@ -93,15 +93,15 @@ def bridge(rows: Rows, tick: int) -> None:
     ``rows.had`` is ``have`` as it was in the tick before. A row that the slow path touched in this tick is left as it
     is: something else came (a telephone-event), and its packet lies where the frame was.
     """
-    first = np.flatnonzero(rows.had > rows.have)
-    if rows.miss_run.any():
+    first = (rows.had > rows.have).nonzero()[0]
+    if np.count_nonzero(rows.miss_run):
         running, missing = rows.miss_run > 0, ~rows.have
         first = first[rows.miss_run[first] == 0]
-        again = np.flatnonzero(missing & running)
+        again = (missing & running).nonzero()[0]
         run = rows.miss_run[again] + 1
         rows.gaps[again] += np.where(run == 2, 2, 1)
         rows.miss_run[again] = np.where(run > GONE, 0, run)
-        rows.miss_run[np.flatnonzero(~missing & running)] = 0
+        rows.miss_run[(~missing & running).nonzero()[0]] = 0
     if len(first):
         first = first[rows.touched[first] != tick]
         rows.have[first] = True

@@ -47,7 +47,10 @@ class Receiver:
         self.law_changed = False
         self.failed: list[tuple[int, BaseException]] = []
         self._touched: list[int] = []
+        self._backlog: set[int] = set()
+        """Rows whose slow path has something for the next tick already."""
         self._pressing: set[int] = set()
+        """Rows with a digit that is still pressed."""
 
     @property
     def now(self) -> float:
@@ -70,7 +73,7 @@ class Receiver:
                     break
                 continue
             self._round(arrived, lengths, later=again > 0)
-        self._touched += [row for row in np.flatnonzero(rows.backlog).tolist() if rows.touched[row] != tick]
+        self._touched += [row for row in self._backlog if rows.touched[row] != tick]
         for row in self._touched:
             self._guarded_settle(row)
         playout.play_spares(rows, tick)
@@ -84,17 +87,16 @@ class Receiver:
         rows, tick = self.rows, self.tick
         self.received += len(arrived)
         heads = (rows.later_heads if later else rows.rx_heads)[arrived].astype(np.uint32)
-        good = (heads == rows.expect[arrived]).all(axis=1)
-        good &= lengths == PACKET
-        if good.all():
-            fast = arrived
-        else:
+        same, whole = heads == rows.expect[arrived], lengths == PACKET
+        fast = arrived
+        if not (same.all() and whole.all()):
+            good = same.all(axis=1) & whole
             fast, heads = arrived[good], heads[good]
             odd = ~good
             self._odd(arrived[odd], lengths[odd], later=later)
         ticks = rows.last_tick[fast]
         uneven = ticks != tick - 1
-        if uneven.any():
+        if np.count_nonzero(uneven):
             self._vary(fast[uneven], ticks[uneven])
         heads += _STEP
         rows.expect[fast] = heads
@@ -173,6 +175,7 @@ class Receiver:
     def _guarded_settle(self, row: int) -> None:
         port = self.ports.get(row)
         if port is None:
+            self._backlog.discard(row)
             return
         try:
             self._settle(port)
@@ -195,7 +198,10 @@ class Receiver:
             rows.spare[row] = np.frombuffer(spare, np.uint8)
             rows.has_spare[row] = True
             rows.spare_age[row] = 0
-        rows.backlog[row] = inbound.waiting
+        if inbound.waiting:
+            self._backlog.add(row)
+        else:
+            self._backlog.discard(row)
         law = 1 if inbound.law == "PCMA" else 0
         if rows.law[row] != law:
             rows.law[row] = law
@@ -211,7 +217,7 @@ class Receiver:
             rows.last_tick[row] = self.tick
             rows.jitter[row] = reception.jitter_units
         listening = inbound.params is not None and inbound.params.receive_enabled
-        if listening and inbound.regular and reception.ssrc is not None and not rows.backlog[row]:
+        if listening and inbound.regular and reception.ssrc is not None and not inbound.waiting:
             rows.expect[row, 0] = 0x80 << 24 | inbound.payload_type << 16 | reception.next_sequence
             rows.expect[row, 1] = (inbound.timestamp + FRAME) & 0xFFFFFFFF
             rows.expect[row, 2] = reception.ssrc
@@ -255,7 +261,7 @@ class Receiver:
         if self.tick % SEARCH_EVERY == 0:
             rows = self.rows
             silent = self.tick - np.maximum(rows.last_tick, rows.slow_tick) >= SILENT_TICKS
-            for row in np.flatnonzero(rows.linked & silent).tolist():
+            for row in (rows.linked & silent).nonzero()[0].tolist():
                 port = self.ports.get(row)
                 if port is not None:
                     self.fold(port)

@@ -34,7 +34,6 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "have": ("?", ()),
     "had": ("?", ()),
     "has_spare": ("?", ()),
-    "backlog": ("?", ()),
     "spare_age": ("i4", ()),
     "patience": ("i4", ()),
     "slip_tick": ("i8", ()),
@@ -74,7 +73,6 @@ class Rows:
     have: NDArray[np.bool_]
     had: NDArray[np.bool_]
     has_spare: NDArray[np.bool_]
-    backlog: NDArray[np.bool_]
     spare_age: NDArray[np.int32]
     patience: NDArray[np.int32]
     slip_tick: NDArray[np.int64]
@@ -133,7 +131,6 @@ class Rows:
             self.have,
             self.had,
             self.has_spare,
-            self.backlog,
             self.sends,
             self.linked,
             self.plain,

@@ -42,7 +42,7 @@ class Sender:
         if len(chosen):
             self._write_heads(chosen)
             linked = rows.linked[chosen]
-            if linked.all():
+            if np.count_nonzero(linked) == len(linked):
                 self.sent += self.io.send(chosen)
             else:
                 self.sent += self.io.send(chosen[linked])
