@@ -104,6 +104,7 @@ def test_settings_of_what_is_not_built_are_said() -> None:
         ({"HTTP_ADDR": "::1:8080"}, "HTTP_ADDR"),
         ({"SIP_BIND_IP": "localhost"}, "SIP_BIND_IP"),
         ({"SIP_BIND_IP": "::1"}, "SIP_BIND_IP"),
+        ({"SIP_DOMAIN": "no name"}, "SIP_DOMAIN"),
         ({"SIP_LISTEN_IPV6": "127.0.0.1"}, "SIP_LISTEN_IPV6"),
         ({"SIP_OUTBOUND_PROXY": "not a uri"}, "SIP_OUTBOUND_PROXY"),
         ({"SIP_OUTBOUND_PROXY": "tel:+49"}, "SIP_OUTBOUND_PROXY"),

@@ -20,6 +20,7 @@ from vb.environment import (
     choice,
     duration,
     flag,
+    host_name,
     http_url,
     ip_address,
     ip_networks,
@@ -92,7 +93,7 @@ class Config:
     sip_external_ip: str = _setting(ip_address(4), "")
     sip_port: int = _setting(port_number, 5060)
     sip_host: str = _setting(text, "voiceblender")
-    sip_domain: str = _setting(text, "")
+    sip_domain: str = _setting(host_name, "")
     sip_tcp_enabled: bool = _setting(flag(False), False)
     sip_tls_port: str = _setting(lambda value: str(port_number(value)), "")
     sip_tls_cert: str = _setting(text, "")

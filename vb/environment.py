@@ -155,6 +155,17 @@ def ip_address(version: int) -> Reader:
     return read
 
 
+def host_name(value: str) -> str:
+    """A host name or IP address, as it stands in a SIP URI (IPv6 without brackets)."""
+    text_ = value.strip().strip("[]").lower()
+    try:
+        return str(ipaddress.ip_address(text_))
+    except ValueError:
+        if not re.fullmatch(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9.])?", text_):
+            raise ValueError("a host name or an IP address") from None
+    return text_
+
+
 def ip_networks(value: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """A comma list of IP addresses and CIDR blocks, v4 or v6."""
     try:

@@ -9,8 +9,9 @@ import trio
 
 from tests.legs.sip.world import PEER, World, sdp, settle, world
 from vb.call.errors import Conflict, Invalid
+from vb.legs.sip.outbound_request import OutboundRequest
 from vb.media.events import DtmfReceived, RowFailed
-from vb.sip.effects import Send
+from vb.sip.effects import Send, SessionEnded
 from vb.sip.session import Session
 
 
@@ -146,6 +147,28 @@ async def test_a_reinvite_without_offer_gets_ours() -> None:
         assert "m=audio" in response
         assert leg.port.inbound.params.remote_port == 45000
         assert leg.state == "connected"
+
+
+async def test_a_reinvite_whose_answer_is_never_acknowledged_ends_the_call() -> None:
+    # RFC 3261 §14.2, §13.3.1.4: on either side
+    async with world() as w:
+        leg = w.service.create_outbound(OutboundRequest(to=f"sip:bob@{PEER}"))
+        await settle()
+        session = w.peer.called
+        w.peer.do(session.accept, sdp())
+        await settle()
+        assert leg.state == "connected"
+        reinvite(w, session, sdp("0", "sendonly"))
+        await trio.sleep(40)
+        assert w.reasons() == ["ack_timeout"]
+
+
+async def test_a_session_that_is_gone_takes_its_leg_along() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        w.service.on_event(SessionEnded(leg.session))
+        await settle()
+        assert w.reasons() == ["internal_error"]
 
 
 async def test_digits_are_told_in_order() -> None:

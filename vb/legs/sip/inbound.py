@@ -10,7 +10,6 @@ from vb.call.errors import CommandError, Conflict, Invalid, Unavailable
 from vb.call.events import Webhook
 from vb.call.lifetime import Cause
 from vb.call.reasons import (
-    ACK_TIMEOUT,
     API_HANGUP,
     CALLER_CANCEL,
     CONNECT_FAILED,
@@ -27,7 +26,7 @@ from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sdp.formats import Codec, find_codec
 from vb.sdp.offer_answer import OfferView
-from vb.sip.effects import AckReceived, AckTimeout, Event, InviteCancelled
+from vb.sip.effects import AckReceived, Event, InviteCancelled
 from vb.sip.errors import LocalError
 from vb.sip.invite_uas import InviteServerSession
 from vb.sip.message import Request
@@ -98,9 +97,6 @@ class SipInboundLeg(SipLeg):
                 self.end(CALLER_CANCEL)
             case AckReceived(request=request, reinvite=False):
                 self._acknowledged(request)
-            case AckTimeout():
-                self._over_at_the_peer = True  # the agent has sent BYE
-                self.end(ACK_TIMEOUT)
             case _:
                 super().receive(event)
 

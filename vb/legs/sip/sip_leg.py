@@ -13,13 +13,13 @@ from vb.call.errors import Invalid
 from vb.call.events import Webhook
 from vb.call.leg import TALKING, Leg, LegType
 from vb.call.lifetime import Cause
-from vb.call.reasons import INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT
+from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT
 from vb.legs.sip.media import CallMedia
 from vb.legs.sip.settings import Address, Platform
 from vb.media.events import DtmfReceived, MediaEvent, RowFailed
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sdp.formats import Codec
-from vb.sip.effects import AckReceived, ByeReceived, Event, ReinviteReceived
+from vb.sip.effects import AckReceived, AckTimeout, ByeReceived, Event, ReinviteReceived, SessionEnded
 from vb.sip.errors import LocalError
 from vb.sip.message import Request
 from vb.sip.session import Session, SessionState
@@ -91,6 +91,12 @@ class SipLeg(Leg):
                 self._over_at_the_peer = True
                 code, text = reason_of(request)
                 self.end(REMOTE_BYE, sip_code=code, sip_reason=text)
+            case AckTimeout():  # of the INVITE or of a re-INVITE; the agent has sent BYE
+                self._over_at_the_peer = True
+                self.end(ACK_TIMEOUT)
+            case SessionEnded():  # the agent has nothing left of a call that we take for alive
+                log.error("session ended under its leg", extra={"leg_id": self.id})
+                self.end(INTERNAL_ERROR)
 
     # --- verbs
 
