@@ -180,6 +180,17 @@ def test_byes_that_cross() -> None:
     assert [type(e) for e in bench.events] == [InviteReceived, AckReceived, ByeCompleted, SessionEnded]
 
 
+def test_after_our_bye_the_dialog_is_gone() -> None:
+    bench = Bench()
+    session = confirmed(bench)
+    session.bye(bench.now)
+    bench.drain()
+    for cseq, method in enumerate(("INVITE", "UPDATE", "OPTIONS", "REFER"), 2):
+        lines = ("Refer-To: <sip:a@b>",)
+        assert [r.status for r in bench.receive(inside(session, method, *lines, cseq=cseq))] == [481]
+    assert bench.of(ReinviteReceived) == []
+
+
 def cancel(branch: str = "z9hG4bKone") -> bytes:
     return request("CANCEL", branch=branch, contact="")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from vb.sip.fields import parse_name_addr
 from vb.sip.message import Request, Response, make_response
 from vb.sip.uri import parse_uri
 
+DATA = Path(__file__).parent.parent / "data"
 TAGGED = "<sip:vb@192.0.2.1>;tag=nobody"
 
 
@@ -342,6 +345,29 @@ def test_a_request_that_was_handed_up_is_answered_once() -> None:
     assert bench.statuses == []
     bench.drain()
     assert bench.statuses == [202]
+
+
+@pytest.mark.parametrize("path", sorted((DATA / "rfc5118").glob("*.dat")), ids=lambda path: path.stem)
+def test_ipv6_torture_is_answered_or_dropped(path: Path) -> None:
+    """RFC 5118."""
+    bench = Bench()
+    before = bench.agent.statistics()
+    bench.receive(path.read_bytes(), Hop("UDP", "2001:db8::bad", 5060))
+    after = bench.agent.statistics()
+    assert len(bench.statuses) + sum(after.dropped.values()) > 0
+    assert after.received == before.received + 1
+
+
+def test_a_second_try_of_a_call() -> None:
+    """§8.1.3.5."""
+    bench = Bench()
+    me, to = parse_name_addr("<sip:vb@192.0.2.1>;tag=mine"), parse_name_addr("<sip:peer@192.0.2.9>")
+    bench.agent.invite(
+        target=parse_uri("sip:peer@192.0.2.9"), from_=me, to=to, now=0.0, cseq=8, call_id="same", body=b"v=0\r\n"
+    )
+    [invite] = bench.drain()
+    assert isinstance(invite, Request)
+    assert (invite.cseq.number, invite.call_id, invite.from_.tag) == (8, "same", "mine")
 
 
 VALID = [

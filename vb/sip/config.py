@@ -38,7 +38,7 @@ class UaConfig:
     use_source_socket: bool = False
     auto_trying: bool = True
     max_sessions: int = 0
-    max_transactions: int = 0
+    max_transactions: int = 100_000
     retry_after: int = 5
 
 

@@ -130,7 +130,9 @@ class UasCore:
         dialog = session.dialog_with(request.from_.tag or "")
         if self._config.use_source_socket:
             session.hop = source
-        if dialog is None or not dialog.receive_sequence(request.cseq.number):
+        if session.is_over and request.method != "BYE":
+            self._core.respond(transaction, now, 481)  # our BYE is on its way: the dialog is gone (§15.1.1)
+        elif dialog is None or not dialog.receive_sequence(request.cseq.number):
             self._core.respond(transaction, now, 500)  # §12.2.2
         elif request.method in self._config.handed_up:
             self._core.events.append(RequestReceived(request, source, transaction, session))

@@ -119,9 +119,14 @@ class UserAgent:
         body: bytes = b"",
         content_type: str = "application/sdp",
         routes: Sequence[NameAddr] = (),
+        cseq: int | None = None,
         call_id: str | None = None,
     ) -> InviteClientSession:
-        """Call ``target`` (§13.2.1). ``hop`` overrides the next hop that ``routes`` or the target name."""
+        """Call ``target`` (§13.2.1). ``hop`` overrides the next hop that ``routes`` or the target name.
+
+        A second try of the same call (after a 401) takes the ``call_id``, the From tag and the next ``cseq`` of the
+        first (§8.1.3.5).
+        """
         local_tag = from_.tag or self._core.new_tag()
         request, hop, route_values = self._new_request(
             "INVITE",
@@ -133,7 +138,7 @@ class UserAgent:
             body=body,
             content_type=content_type,
             routes=routes,
-            sequence=self._core.rng.randrange(1, 1 << 16),
+            sequence=cseq or self._core.rng.randrange(1, 1 << 16),
             call_id=call_id,
         )
         session = InviteClientSession(self._core, request, hop, local_tag, route_values)
