@@ -75,6 +75,10 @@ async def test_requests_and_a_kept_connection(tmp_path: Path) -> None:
         assert "voiceblender_active_legs 0\n" in metrics
         assert "voiceblender_active_rooms 1\n" in metrics
         assert "vb_http_connections 1\n" in metrics
+        async with httpx.AsyncClient(base_url=running.http) as other:
+            await other.get("/healthz")
+        await trio.sleep(0.1)
+        assert "vb_http_connections 1\n" in (await client.get("/metrics")).text  # a client that went is gone
 
 
 async def test_a_plain_get_of_the_websocket_path_closes(tmp_path: Path) -> None:

@@ -59,10 +59,10 @@ class FakeSocket:
 
 
 @asynccontextmanager
-async def client(bench: Bench, pattern: str = "") -> AsyncIterator[FakeSocket]:
+async def client(bench: Bench, pattern: str = "", since: str = "") -> AsyncIterator[FakeSocket]:
     socket = FakeSocket()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(bench.hub.serve, socket, Pattern(pattern) if pattern else None)
+        nursery.start_soon(bench.hub.serve, socket, Pattern(pattern) if pattern else None, since)
         yield socket
         nursery.cancel_scope.cancel()
 
@@ -288,3 +288,30 @@ async def test_the_end_of_the_server_gives_everything_first(tmp_path: Path) -> N
         async with client(bench) as late:
             assert await late.frames() == [{"type": "connected"}]
             assert late.closed == 1001
+
+
+async def test_a_client_that_comes_back_gets_what_it_missed(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, buffer=2) as bench:
+        async with client(bench) as socket:
+            await socket.frames()
+            bench.services.rooms.create("seen")
+            last = (await socket.frames())[-1]["event_id"]
+        for number in range(5):
+            bench.services.rooms.create(str(number), app_id="shop" if number % 2 else "")
+        async with client(bench, since=last) as socket:
+            connected, resumed, *events = await socket.frames()
+            assert (connected, resumed) == ({"type": "connected"}, {"type": "resumed", "missed": 0})
+            assert [event["room_id"] for event in events] == ["0", "1", "2", "3", "4"]
+        async with client(bench, "shop", last) as socket:
+            assert [frame.get("room_id") for frame in await socket.frames()] == [None, None, "1", "3"]
+
+
+async def test_a_client_that_comes_back_too_late_is_told(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        for number in range(vsi.REMEMBERED_EVENTS + 7):
+            bench.services.rooms.create(str(number))
+        async with client(bench, since="long-ago") as socket:
+            _, resumed, *events = await socket.frames()
+            assert resumed == {"type": "resumed", "missed": 7}
+            assert len(events) == vsi.REMEMBERED_EVENTS
+            assert events[0]["room_id"] == "7"

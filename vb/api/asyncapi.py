@@ -15,6 +15,7 @@ from vb.api.operation import TABLE, Operation
 _ENVELOPE: Final = "type! timestamp! event_id! instance_id! "
 _FRAMES: Final = {
     "connected": ("send", "type!"),
+    "resumed": ("send", "type! missed!:int"),
     "ping": ("send", "type! seq!:int event_id:int"),
     "pong": ("receive", "type!"),
     "stop": ("receive", "type!"),
@@ -51,9 +52,7 @@ def asyncapi() -> dict[str, Any]:
             "vsi": {
                 "address": "/v1/vsi",
                 "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
-                "bindings": {
-                    "ws": {"method": "GET", "query": {"type": "object", "properties": {"app_id": {"type": "string"}}}}
-                },
+                "bindings": {"ws": {"method": "GET", "query": schema_of("app_id since")}},
             }
         },
         "operations": {"receive": _direction("receive", received), "send": _direction("send", sent)},

@@ -8,7 +8,7 @@ from typing import Any
 
 import trio
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.typing import AppWrapper, ConnectionState, LifespanState
 
@@ -55,6 +55,7 @@ class ClientConnection(TCPServer):
         self._connections = connections
         self._writing: trio.CancelScope | None = None
         self._life = trio.CancelScope()
+        self._client_gone = False
         state = ConnectionState(LifespanState({"connection": self}))
         super().__init__(app, config, context, state, stream)
 
@@ -71,6 +72,8 @@ class ClientConnection(TCPServer):
 
     async def protocol_send(self, event: Event) -> None:
         """Hypercorn shields its writes from cancellation without any limit; here they end after ``write_seconds``."""
+        if isinstance(event, Updated) and self._client_gone:
+            return  # it would start the keep-alive time of a connection that is over
         if not isinstance(event, RawData):
             # The end of an answer cancels the task that sends it: without a shield, what follows would not be done.
             with trio.move_on_after(STOP_SECONDS, shield=True):
@@ -103,4 +106,6 @@ class ClientConnection(TCPServer):
             while data := await self.stream.receive_some(2**16):
                 self.heard_at = trio.current_time()
                 await self.protocol.handle(RawData(bytes(data)))
+        self._client_gone = True
         await self.protocol.handle(Closed())
+        await self.idle_task.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -25,6 +26,8 @@ PING_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0
 WRITE_SECONDS: Final = 5.0
 PENDING_COMMANDS: Final = 256
+REMEMBERED_EVENTS: Final = 1000
+"""Events that a client that comes back can still have."""
 
 
 class Socket(Protocol):
@@ -47,6 +50,8 @@ class Hub:
         self._sessions: dict[Session, None] = {}
         self._nursery: trio.Nursery | None = None
         self._stopping = False
+        self._remembered: deque[Event] = deque(maxlen=REMEMBERED_EVENTS)
+        self._forgotten = 0
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -62,12 +67,14 @@ class Hub:
             unsubscribe()
             self._nursery = None
 
-    async def serve(self, socket: Socket, pattern: Pattern | None) -> None:
-        """The whole life of one connection."""
+    async def serve(self, socket: Socket, pattern: Pattern | None = None, since: str = "") -> None:
+        """The whole life of one connection; ``since`` is the last event that the client has seen."""
         assert self._nursery is not None, "Hub.run is not running"
         outbox = Outbox(self._buffer, self._count_dropped)
         session = Session(self._services, socket, outbox, Lanes(self._nursery, PENDING_COMMANDS), pattern)
         outbox.put_answer('{"type":"connected"}')
+        if since:
+            self._resume(session, since)
         self._sessions[session] = None
         if self._stopping:
             session.stop(1001)
@@ -85,7 +92,19 @@ class Hub:
     def _count_dropped(self, count: int) -> None:
         self.dropped += count
 
+    def _resume(self, session: Session, since: str) -> None:
+        """Hand out what came after that event; when it is not remembered, everything that is."""
+        events = list(self._remembered)
+        place = next((index for index, event in enumerate(events) if event.event_id == since), None)
+        missed = 0 if place is not None else self._forgotten
+        session.outbox.put_answer(f'{{"type":"resumed","missed":{missed}}}')
+        for event in events if place is None else events[place + 1 :]:
+            if session.wants(event.app_id):
+                session.outbox.put_answer(event.json.decode())
+
     def _on_event(self, event: Event) -> None:
+        self._forgotten += len(self._remembered) == REMEMBERED_EVENTS
+        self._remembered.append(event)
         text = ""
         for session in self._sessions:
             if session.wants(event.app_id):

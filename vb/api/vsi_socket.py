@@ -60,7 +60,7 @@ def vsi_view(hub: Hub, instance_id: str) -> Callable[[], Awaitable[Response | No
         except LocalProtocolError:  # the client sent something before it was answered
             return None
         try:
-            await hub.serve(QuartSocket(accepted), pattern)
+            await hub.serve(QuartSocket(accepted), pattern, websocket.args.get("since", ""))
         except Exception:
             log.exception("VSI connection crashed")
             await accepted.close(1011)  # RFC 6455 §7.4.1; without this the client would see 1000

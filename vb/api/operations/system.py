@@ -59,7 +59,7 @@ _declared_only(
     "vsi",
     "Events and commands over one WebSocket.",
     tag="VSI",
-    query=("app_id",),
+    query=("app_id", "since"),
     status=101,
     errors=(400,),
     websocket=True,
