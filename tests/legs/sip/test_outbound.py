@@ -11,6 +11,7 @@ import trio
 from tests.legs.sip.world import PEER, World, sdp, settle, world
 from vb.call.errors import Invalid, Unavailable
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.sip.digest import Credentials, digest, hash_credentials
 from vb.sip.effects import ByeReceived, InviteCancelled
 from vb.sip.uri import parse_uri
 
@@ -114,6 +115,7 @@ async def test_through_a_proxy() -> None:
         (OutboundRequest(to=BOB, codecs=["nonsense"]), "unknown codec: nonsense"),
         (OutboundRequest(to=BOB, outbound_proxy="not a uri"), "invalid outbound_proxy: invalid uri scheme"),
         (OutboundRequest(to=BOB, headers={"X-Evil": "a\r\nX-Injected: yes"}), "invalid value of header X-Evil"),
+        (OutboundRequest(to=BOB, headers={"X-Half": "\ud800"}), "invalid value of header X-Half"),
         (OutboundRequest(to=BOB, headers={"Call-ID": "x"}), "header Call-ID cannot be set"),
         (OutboundRequest(to=BOB, headers={"i": "x"}), "header i cannot be set"),
         (OutboundRequest(to=BOB, headers={"From": "<sip:fake@x>"}), "header From cannot be set"),
@@ -311,3 +313,102 @@ async def test_a_bye_in_the_early_dialog() -> None:
         await settle()
         assert w.reasons() == ["remote_bye"]
         assert w.events.count("leg.disconnected") == 1
+
+
+def challenge(realm: str = "lab", nonce: str = "n1", more: str = ', algorithm=MD5, qop="auth"') -> str:
+    return f'Digest realm="{realm}", nonce="{nonce}"{more}'
+
+
+async def refused_with(w: World, status: int, value: str) -> None:
+    name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
+    w.peer.do(w.peer.called.reject, status, None, [(name, value)])
+    await settle()
+
+
+@pytest.mark.parametrize(("status", "header"), [(401, "Authorization"), (407, "Proxy-Authorization")])
+async def test_a_challenge_is_answered_in_the_same_call(status: int, header: str) -> None:
+    # RFC 3261 §22.2: same Call-ID, same From tag, next CSeq
+    async with world() as w:
+        request = OutboundRequest(to=BOB, from_="1000", auth=Credentials("u1", "pw1"))
+        leg = w.service.create_outbound(request)
+        await settle()
+        await refused_with(w, status, challenge())
+        first, second = w.sent("INVITE")
+        assert line(first, "Call-ID") == line(second, "Call-ID")
+        assert line(first, "From") == line(second, "From")
+        numbers = [int((line(text, "CSeq") or "").split()[0]) for text in (first, second)]
+        assert numbers[1] == numbers[0] + 1
+        answer = line(second, header) or ""
+        cnonce = re.search(r'cnonce="(\w+)"', answer)
+        assert cnonce is not None
+        assert first.partition("\r\n\r\n")[2] == second.partition("\r\n\r\n")[2]
+        expected = digest(
+            "MD5",
+            ha1=hash_credentials("MD5", "u1", "lab", "pw1"),
+            method="INVITE",
+            uri=BOB,
+            nonce="n1",
+            nc="00000001",
+            cnonce=cnonce[1],
+            qop="auth",
+        )
+        assert f'response="{expected}"' in answer
+        w.peer.do(w.peer.called.accept, sdp())
+        await settle()
+        assert leg.state == "connected"
+        assert w.events == ["leg.ringing", "leg.connected"]
+        leg.hangup()
+        await trio.sleep(40)
+        assert w.agent.statistics().sessions == 0
+
+
+async def test_a_proxy_and_the_callee_may_both_ask() -> None:
+    async with world() as w:
+        w.service.create_outbound(OutboundRequest(to=BOB, auth=Credentials("", "pw")))
+        await settle()
+        await refused_with(w, 407, challenge("proxy"))
+        await refused_with(w, 401, challenge("callee"))
+        third = w.sent("INVITE")[2]
+        assert 'realm="proxy"' in (line(third, "Proxy-Authorization") or "")
+        assert 'realm="callee"' in (line(third, "Authorization") or "")
+        assert 'username="gw"' in third
+
+
+async def test_wrong_credentials_are_tried_once() -> None:
+    async with world() as w:
+        w.service.create_outbound(OutboundRequest(to=BOB, auth=Credentials("u", "bad")))
+        await settle()
+        for nonce in ("n1", "n2"):
+            await refused_with(w, 401, challenge(nonce=nonce))
+        assert len(w.sent("INVITE")) == 2
+        assert w.reasons() == ["unauthorized"]
+        assert w.pool.in_use == 0
+
+
+async def test_a_stale_nonce_is_worth_another_try_but_not_for_ever() -> None:
+    async with world() as w:
+        w.service.create_outbound(OutboundRequest(to=BOB, auth=Credentials("u", "p")))
+        await settle()
+        for nonce in ("n1", "n2", "n3"):
+            await refused_with(w, 401, challenge(nonce=nonce, more=", stale=true"))
+        assert len(w.sent("INVITE")) == 3
+        assert w.reasons() == ["unauthorized"]
+
+
+@pytest.mark.parametrize("value", ['Basic realm="x"', 'Digest realm="x"', "nonsense", challenge(more=", algorithm=X")])
+async def test_a_challenge_that_cannot_be_answered(value: str) -> None:
+    async with world() as w:
+        w.service.create_outbound(OutboundRequest(to=BOB, auth=Credentials("u", "p")))
+        await settle()
+        await refused_with(w, 401, value)
+        assert w.reasons() == ["unauthorized"]
+
+
+async def test_ring_timeout_counts_from_the_first_invite_and_cancels_the_second() -> None:
+    async with world() as w:
+        w.service.create_outbound(OutboundRequest(to=BOB, ring_timeout=2, auth=Credentials("u", "p")))
+        await trio.sleep(1)
+        await refused_with(w, 401, challenge())
+        await trio.sleep(1)
+        assert w.reasons() == ["ring_timeout"]
+        assert isinstance(w.peer.last(InviteCancelled), InviteCancelled)

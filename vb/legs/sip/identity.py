@@ -13,7 +13,7 @@ from vb.sip.fields import NameAddr, parse_name_addr
 from vb.sip.uri import Uri, parse_uri
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+").fullmatch  # RFC 3261 §25.1
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]").search
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]").search  # lone surrogates cannot be written either
 _HAS_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:").match
 
 # Headers that the stack writes itself, by full and compact name: a second one would break the call or lie about it.

@@ -9,22 +9,20 @@ import attrs
 from vb.call.errors import Invalid, Unavailable
 from vb.call.events import Webhook
 from vb.sdp.formats import Codec, find_codec, parse_codec_names
+from vb.sip.digest import Credentials
 from vb.sip.uri import Uri
+
+__all__ = ["Credentials", "OutboundRequest", "check_times", "check_transport", "chosen_codecs"]
 
 _LONGEST = 10 * 365 * 86400
 
 
-@attrs.frozen
-class Credentials:
-    """Name and password for a digest challenge; an empty name is the From user."""
-
-    username: str
-    password: str = attrs.field(repr=False)
-
-
 @attrs.frozen(kw_only=True)
 class OutboundRequest:
-    """One call to make. ``ring_timeout`` and ``max_duration`` are seconds, 0 for none; ``codecs`` names in order."""
+    """One call to make. ``ring_timeout`` and ``max_duration`` are seconds, 0 for none; ``codecs`` names in order.
+
+    ``auth`` answers a digest challenge; an empty username there is the user of From.
+    """
 
     to: str
     from_: str = ""
