@@ -17,6 +17,7 @@ from vb.api.allow_list import AllowList
 from vb.api.connection import ClientConnection, Connections
 from vb.api.documents import documents
 from vb.api.metrics import CallMetrics, Family, counter, gauge, gauges
+from vb.api.process_metrics import CrashCounter, counting_crashes, process_families
 from vb.api.rest import HttpParts, build_app, to_the_end
 from vb.api.services import Services
 from vb.api.vsi import Hub
@@ -55,12 +56,12 @@ async def run(
     connections = Connections()
     unsubscribe = services.bus.subscribe(calls.on_event)
     try:
-        with listener:
+        with listener, counting_crashes() as crashes:
             async with trio.open_nursery() as nursery:
                 commands = await nursery.start(hub.run)
                 parts = HttpParts(
                     allow_list=settings.allow_list,
-                    documents=documents(partial(_families, services, settings, calls, hub, connections)),
+                    documents=documents(partial(_families, services, settings, calls, crashes, hub, connections)),
                     vsi=vsi_view(hub, services.instance_id),
                     detached=partial(to_the_end, commands),
                 )
@@ -118,7 +119,12 @@ def _config() -> Config:
 
 
 def _families(
-    services: Services, settings: ServerSettings, calls: CallMetrics, hub: Hub, connections: Connections
+    services: Services,
+    settings: ServerSettings,
+    calls: CallMetrics,
+    crashes: CrashCounter,
+    hub: Hub,
+    connections: Connections,
 ) -> Iterator[Family]:
     legs = "Number of legs currently in any state (ringing, early_media, connected, held)."
     yield gauge("voiceblender_active_legs", legs, services.legs.active)
@@ -129,7 +135,9 @@ def _families(
         "Total events dropped because a VSI WebSocket client's buffer was full.",
         hub.dropped,
     )
+    yield from crashes.families()
     yield from settings.extra_families()
+    yield from process_families()
     tasks = trio.lowlevel.current_statistics().tasks_living
     yield from gauges(
         {
