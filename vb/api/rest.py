@@ -19,7 +19,7 @@ from vb.api.operation import TABLE, Operation
 from vb.api.replies import encode, error, response
 from vb.api.schema import BadJson, Body, read_body
 from vb.api.services import Services
-from vb.call.errors import CommandError
+from vb.call.errors import CommandError, Unavailable
 
 log = logging.getLogger("vb.api")
 
@@ -198,4 +198,6 @@ async def to_the_end(nursery: trio.Nursery, fn: Callable[..., Awaitable[Any]], *
     await done.wait()
     if failure:
         raise failure[0]
+    if not outcome:
+        raise Unavailable("the server is stopping")
     return outcome[0]

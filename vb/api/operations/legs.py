@@ -190,6 +190,31 @@ def undeaf_leg(services: Services, leg_id: str) -> Any:
 
 
 @operation(
+    "POST", "/legs/{id}/hold", "holdLeg", tag="Legs", vsi="hold_leg", status=202, result=Status, errors=(400, 404, 409)
+)
+def hold_leg(services: Services, leg_id: str) -> Any:
+    """Put a SIP leg on hold by a re-INVITE."""
+    services.legs.get(leg_id).hold()
+    return {"status": "holding"}
+
+
+@operation(
+    "DELETE",
+    "/legs/{id}/hold",
+    "unholdLeg",
+    tag="Legs",
+    vsi="unhold_leg",
+    status=202,
+    result=Status,
+    errors=(400, 404, 409),
+)
+def unhold_leg(services: Services, leg_id: str) -> Any:
+    """Take a held SIP leg back."""
+    services.legs.get(leg_id).unhold()
+    return {"status": "unholding"}
+
+
+@operation(
     "POST",
     "/legs/{id}/dtmf",
     "sendDTMF",

@@ -34,8 +34,6 @@ _TABLE: Final = """
 wsLeg GET /legs/websocket 101 400,500 - @wsquery
 moqLeg CONNECT /legs/moq 200 400,500,503 - ?sample_rate ?room_id ?app_id ?webhook_url ?webhook_secret
 challengeLeg POST /legs/{id}/challenge 202 400,404,409 challenge_leg @auth
-holdLeg POST /legs/{id}/hold 202 400,404,409 hold_leg
-unholdLeg DELETE /legs/{id}/hold 202 400,404,409 unhold_leg
 transferLeg POST /legs/{id}/transfer 202 400,404,409 leg_transfer target! replaces_leg_id
 acceptTransfer POST /legs/{id}/transfer/accept 202 404 accept_transfer
 transferProgress POST /legs/{id}/transfer/progress 202 400,404 progress_transfer status_code!:int reason
