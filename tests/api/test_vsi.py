@@ -111,8 +111,8 @@ async def test_commands_and_their_results(tmp_path: Path) -> None:
 async def test_what_is_not_built_says_so(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench, client(bench) as socket:
         await socket.frames()
-        socket.say({"type": "hold_leg", "request_id": "r", "payload": {"id": "x"}})
-        error = {"code": 501, "message": "holdLeg is not built yet"}
+        socket.say({"type": "leg_transfer", "request_id": "r", "payload": {"id": "x", "target": "sip:x@y"}})
+        error = {"code": 501, "message": "transferLeg is not built yet"}
         assert await socket.frames() == [{"type": "error", "request_id": "r", "data": error}]
 
 

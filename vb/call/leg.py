@@ -164,6 +164,14 @@ class Leg(abc.ABC):
         """Answer an inbound call, with ``codec`` or the first of ``codecs`` that was offered; None: our choice."""
         raise Invalid("only SIP and WhatsApp inbound legs can be answered")
 
+    def hold(self) -> None:
+        """Put the peer on hold; ``leg.hold`` or ``leg.command_failed`` follows. No effect on a held one."""
+        raise Invalid("only SIP legs support hold")
+
+    def unhold(self) -> None:
+        """Take the peer back; ``leg.unhold`` or ``leg.command_failed`` follows. No effect on one that is not held."""
+        raise Invalid("only SIP legs support hold")
+
     def send_dtmf(self, digits: str) -> None:
         """Send digits (``0-9 * # A-D``) to the peer."""
         raise Invalid("DTMF is not supported on this leg")

@@ -11,7 +11,7 @@ from tests.legs.sip.world import PEER, World, sdp, settle, world
 from vb.call.errors import Conflict, Invalid
 from vb.legs.sip.outbound_request import OutboundRequest
 from vb.media.events import DtmfReceived, RowFailed
-from vb.sip.effects import Send, SessionEnded
+from vb.sip.effects import ReinviteReceived, Send, SessionEnded
 from vb.sip.session import Session
 
 
@@ -169,6 +169,93 @@ async def test_a_session_that_is_gone_takes_its_leg_along() -> None:
         w.service.on_event(SessionEnded(leg.session))
         await settle()
         assert w.reasons() == ["internal_error"]
+
+
+async def answer_reinvite(w: World, status: int, body: bytes = b"") -> bytes:
+    """The peer answers our re-INVITE; the offer that it got."""
+    await settle()
+    event = w.peer.last(ReinviteReceived)
+    w.peer.do(event.session.respond_reinvite, status, body)
+    await settle()
+    offer: bytes = event.request.body
+    return offer
+
+
+async def test_hold_and_unhold_by_us() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        leg.hold()
+        assert leg.state == "connected"  # until the peer agrees
+        with pytest.raises(Conflict, match="under way"):
+            leg.hold()
+        assert b"a=sendonly" in await answer_reinvite(w, 200, sdp("0 101", "recvonly"))
+        assert (leg.state, leg.held) == ("held", True)
+        assert leg.port.inbound.params.send is False
+        leg.hold()  # again: no message, no event
+        leg.unhold()
+        assert b"a=sendrecv" in await answer_reinvite(w, 200, sdp("0 101"))
+        assert leg.state == "connected"
+        assert leg.port.inbound.params.send is True
+        leg.unhold()
+        await settle()
+        assert w.events[2:] == ["leg.hold", "leg.unhold"]
+        assert w.recorder.events[-1].data == {"leg_type": "sip_inbound"}
+
+
+async def test_a_peer_that_resumes_does_not_end_our_hold() -> None:
+    async with world() as w:
+        leg, session = await connected(w)
+        leg.hold()
+        await answer_reinvite(w, 200, sdp("0 101", "recvonly"))
+        response = await exchange(w, session, sdp("0 101", "sendrecv"))
+        assert "a=sendonly" in response
+        assert leg.state == "held"
+        assert leg.port.inbound.params.send is False
+        leg.unhold()
+        await answer_reinvite(w, 200, sdp("0 101", "sendonly"))  # now it is the peer that holds
+        assert leg.state == "held"
+        await exchange(w, session, sdp("0 101", "sendrecv"))
+        assert leg.state == "connected"
+        assert w.events[2:] == ["leg.hold", "leg.unhold"]
+
+
+async def test_a_refused_hold_changes_nothing() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        leg.hold()
+        await answer_reinvite(w, 488)
+        assert leg.state == "connected"
+        assert w.recorder.events[-1].data == {
+            "command": "hold",
+            "error": "hold re-INVITE: re-INVITE rejected: 488 Not Acceptable Here",
+        }
+        leg.hold()
+        await answer_reinvite(w, 200, sdp("0 101", "recvonly"))
+        assert leg.state == "held"
+
+
+@pytest.mark.parametrize(("status", "reason"), [(481, "sip_481"), (408, "timeout"), (0, "timeout")])
+async def test_a_hold_that_finds_the_dialog_dead_ends_the_call(status: int, reason: str) -> None:
+    # RFC 3261 §12.2.1.2
+    async with world(rtp_timeout=0.0) as w:
+        leg, _ = await connected(w)
+        if not status:
+            w.network.down.add(PEER)
+        leg.hold()
+        if status:
+            await answer_reinvite(w, status)
+        await trio.sleep(80)
+        assert w.events[2:] == ["leg.command_failed", "leg.disconnected"]
+        assert w.reasons() == [reason]
+
+
+async def test_a_hold_that_is_not_possible() -> None:
+    async with world() as w:
+        w.peer.call(sdp())
+        await settle()
+        for verb in (w.leg.hold, w.leg.unhold):
+            with pytest.raises(Conflict, match="leg is ringing, expected connected or held"):
+                verb()
 
 
 async def test_digits_are_told_in_order() -> None:

@@ -9,28 +9,35 @@ from typing import Any
 
 import trio
 
-from vb.call.errors import Invalid
+from vb.call.errors import Conflict, Invalid
 from vb.call.events import Webhook
 from vb.call.leg import TALKING, Leg, LegType
 from vb.call.lifetime import Cause
-from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT
+from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT, word_of
 from vb.legs.sip.media import CallMedia
+from vb.legs.sip.peer_request import reason_of, states_direction
 from vb.legs.sip.settings import Address, Platform
 from vb.media.events import DtmfReceived, MediaEvent, RowFailed
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sdp.formats import Codec
-from vb.sip.effects import AckReceived, AckTimeout, ByeReceived, Event, ReinviteReceived, SessionEnded
+from vb.sdp.offer_answer import Direction
+from vb.sip.effects import (
+    AckReceived,
+    AckTimeout,
+    ByeReceived,
+    Event,
+    ReinviteCompleted,
+    ReinviteReceived,
+    SessionEnded,
+)
 from vb.sip.errors import LocalError
-from vb.sip.message import Request
+from vb.sip.message import Request, Response
 from vb.sip.session import Session, SessionState
 
 log = logging.getLogger("vb.legs")
 
 _DIGITS = re.compile(r"[0-9*#A-Da-d]+").fullmatch
-_DIRECTION = re.compile(rb"^a=(?:sendrecv|sendonly|recvonly|inactive)[ \t]*\r?$", re.MULTILINE)
 _MAX_DIGITS = 256
-_REASON_CAUSE = re.compile(r"\bcause\s*=\s*(\d{3})\b", re.IGNORECASE)
-_REASON_TEXT = re.compile(r'\btext\s*=\s*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 
 
 class SipLeg(Leg):
@@ -63,6 +70,9 @@ class SipLeg(Leg):
         self._media = CallMedia(platform, address, codecs)
         self._digits = 0
         self._over_at_the_peer = False  # the peer or the agent has ended the session; there is nobody to tell
+        self._held_by_us = False
+        self._held_by_peer = False
+        self._wanted_hold: bool | None = None  # what our re-INVITE under way is to bring about
         self._offering = False  # our offer went out in a 200 and its answer comes with the ACK
         self._audio_since = 0.0
 
@@ -85,6 +95,8 @@ class SipLeg(Leg):
         match event:
             case ReinviteReceived(request=request):
                 self._reinvited(request)
+            case ReinviteCompleted(response=response):
+                self._hold_completed(response)
             case AckReceived(request=request, reinvite=True):
                 self._reinvite_acknowledged(request)
             case ByeReceived(request=request):
@@ -109,6 +121,12 @@ class SipLeg(Leg):
         if self.port is None or current is None or current.telephone_event is None:
             raise Invalid("no DTMF channel available")
         self.port.send_dtmf(digits.upper())
+
+    def hold(self) -> None:
+        self._ask_hold(True)
+
+    def unhold(self) -> None:
+        self._ask_hold(False)
 
     # --- the life
 
@@ -209,7 +227,8 @@ class SipLeg(Leg):
         if self._media.port is None:
             return 491, b""
         self._media.negotiation.receive_offer(offer)
-        return 200, self._media.negotiation.create_answer(self._media.number)
+        most: Direction | None = "sendonly" if self._held_by_us else None
+        return 200, self._media.negotiation.create_answer(self._media.number, direction=most)
 
     def _offer_again(self) -> None:
         """A re-INVITE without an offer asks for ours (RFC 3261 §14.2)."""
@@ -217,7 +236,8 @@ class SipLeg(Leg):
             self._respond_reinvite(491, b"")
             return
         self._offering = True
-        self._respond_reinvite(200, self._media.negotiation.create_offer(self._media.number))
+        direction: Direction = "sendonly" if self._held_by_us else "sendrecv"
+        self._respond_reinvite(200, self._media.negotiation.create_offer(self._media.number, direction=direction))
 
     def _reinvite_acknowledged(self, request: Request) -> None:
         if not self._offering:
@@ -244,13 +264,14 @@ class SipLeg(Leg):
     def _apply_direction(self, body: bytes) -> None:
         """The peer holds when it will not hear us; a body that states no direction changes nothing."""
         current = self._media.current
-        stated = stated_direction(body) or (current is not None and current.remote_host in _NOWHERE)
-        if current is not None and self.state in TALKING and stated:
+        if current is not None and self.state in TALKING and states_direction(body, current.remote_host):
             # Ours is the mirror of theirs: recvonly or inactive means that they will not listen (RFC 3264 §6.1).
-            self._set_held(current.direction in ("recvonly", "inactive"))
+            self._held_by_peer = current.direction in ("recvonly", "inactive")
+            self._show_hold()
         self.apply_media()
 
-    def _set_held(self, held: bool) -> None:
+    def _show_hold(self) -> None:
+        held = self._held_by_us or self._held_by_peer
         if held == self.held:
             return
         self.state = "held" if held else "connected"
@@ -261,21 +282,42 @@ class SipLeg(Leg):
         log.info("leg held" if held else "leg unheld", extra={"leg_id": self.id})
         self.publish("leg.hold" if held else "leg.unhold", {"leg_type": self.type})
 
+    # --- hold by us
 
-_NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - hold by address (RFC 3264 §8.4), nothing is bound
+    def _ask_hold(self, held: bool) -> None:
+        """A re-INVITE with sendonly, or sendrecv to come back (RFC 3264 §8.4)."""
+        if self.state not in TALKING:
+            raise Conflict(f"leg is {self.state}, expected connected or held")
+        if self.held == held:
+            return
+        if self._wanted_hold is not None:
+            raise Conflict("a hold or unhold is under way")
+        session = self.session
+        direction: Direction = "sendonly" if held else "sendrecv"
+        body = self._media.negotiation.create_offer(self._media.number, direction=direction)
+        try:
+            self._platform.endpoint.command(lambda now: session.reinvite(now, body))
+        except LocalError as error:
+            raise Conflict(f"the call is being changed: {error}") from None
+        self._wanted_hold = held
 
-
-def stated_direction(body: bytes) -> bool:
-    """Whether a description says which way its media flows."""
-    return _DIRECTION.search(body) is not None
-
-
-def reason_of(request: Request) -> tuple[int | None, str]:
-    """Cause and text of a SIP Reason header (RFC 3326), (None, "") without one."""
-    for value in request.headers.values("Reason"):
-        protocol, _, params = value.partition(";")
-        cause = _REASON_CAUSE.search(params)
-        if protocol.strip().lower() == "sip" and cause is not None:
-            text = _REASON_TEXT.search(params)
-            return int(cause[1]), re.sub(r"\\(.)", r"\1", text[1])[:200] if text else ""
-    return None, ""
+    def _hold_completed(self, response: Response | None) -> None:
+        wanted, self._wanted_hold = self._wanted_hold, None
+        if wanted is None:
+            return
+        verb = "hold" if wanted else "unhold"
+        try:
+            if response is None or response.status >= 300:
+                told = "no answer" if response is None else f"{response.status} {response.reason}"
+                raise NotAcceptable(f"re-INVITE rejected: {told}")  # noqa: TRY301  (one place that tells of failure)
+            current = self._media.negotiation.receive_answer(response.body)
+        except (SdpError, NotAcceptable) as error:
+            self.publish("leg.command_failed", {"command": verb, "error": f"{verb} re-INVITE: {error}"})
+            if response is None or response.status in (408, 481):  # RFC 3261 §14.1, §12.2.1.2: the dialog is dead
+                self.end(word_of(408 if response is None else response.status))
+            return
+        self._held_by_us = wanted
+        if not wanted:
+            self._held_by_peer = current.direction in ("recvonly", "inactive")
+        self._show_hold()
+        self.apply_media()
