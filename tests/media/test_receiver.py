@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.media.stage import Peer, Stage, event_payload, level
+from tests.media.stage import Peer, Stage, descriptors, event_payload, level
 from vb.codec.g711 import LAWS
 from vb.media.events import DtmfReceived, FirstPacket, RemoteLatched, RowFailed
 from vb.media.playout import ANYWHERE_AFTER
@@ -263,6 +263,24 @@ def test_a_reinvite_moves_the_stream_at_once(stage: Stage, pair: tuple[Peer, Pee
     assert len(left.packets()) == 5
 
 
+def test_a_reinvite_from_elsewhere_lets_the_audio_move(stage: Stage, pair: tuple[Peer, Peer]) -> None:
+    """The SDP stays, the signalling comes from another host: a source there takes over without waiting."""
+    left, right = pair
+    left.port.configure(stage.stream(left, signalling_host="127.0.0.7"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as moved:
+        moved.bind(("127.0.0.7", 0))
+        moved.connect(left.port.local)
+        left.say(1)
+        stage.tick()
+        left.ssrc = 9
+        for _ in range(4):
+            moved.send(left.packet(3000))
+            stage.tick()
+        assert right.heard()[-3:] == levels(3000, 3000, 3000)
+        assert left.port.statistics().remote == moved.getsockname()
+        assert stage.clock.rows.linked[left.port.row]
+
+
 @pytest.mark.parametrize("mode", ["sdp", "follow"])
 def test_other_latching(mode: Any) -> None:
     from tests.media.stage import staged
@@ -378,7 +396,7 @@ def test_receiving_off_hears_nothing(stage: Stage, pair: tuple[Peer, Peer]) -> N
 
 
 def test_thousand_legs_come_and_go(stage: Stage) -> None:
-    descriptors = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    before = descriptors()
     mix = stage.clock.open_mix(8000)
     rows = stage.clock.rows
     for _ in range(20):
@@ -397,7 +415,7 @@ def test_thousand_legs_come_and_go(stage: Stage) -> None:
     assert stage.clock.statistics().rows == 0
     assert mix.members == ()
     assert not rows.active.any()
-    assert len(os.listdir("/proc/self/fd")) == descriptors  # noqa: PTH208
+    assert descriptors() == before
 
 
 def test_columns_double_and_disturb_nobody() -> None:

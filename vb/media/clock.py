@@ -14,6 +14,7 @@ from vb.media.events import MediaEvent, RowFailed
 from vb.media.io import RowIo, open_io
 from vb.media.mix import Mix
 from vb.media.mixer import Mixer
+from vb.media.pacer import open_pacer
 from vb.media.port import Port
 from vb.media.receiver import ROUNDS, Receiver
 from vb.media.rows import Rows
@@ -66,10 +67,11 @@ class MediaClock:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Tick until cancelled, then close every port and free the kernel's objects."""
         due = trio.current_time() + TICK
+        pacer = open_pacer(due, TICK)
         task_status.started()
         try:
             while True:
-                await trio.sleep_until(due)
+                await pacer.wait(due)
                 late = trio.current_time() - due
                 if late > self.settings.late_after:
                     self._late_ticks += 1
@@ -82,6 +84,7 @@ class MediaClock:
                 self.tick(rounds=2 if behind else ROUNDS)
                 due += TICK
         finally:
+            pacer.close()
             self.close()
 
     def tick(self, rounds: int = ROUNDS) -> None:

@@ -57,6 +57,7 @@ class Port:
         self.peer: Address | None = None
         """Whom the socket is connected to."""
         self.linked_at = -1
+        self.configured_at = -1
         self.told_source: Address | None = None
         self.closed = False
         self._clock = clock
@@ -78,7 +79,9 @@ class Port:
         clock.receiver.fold(self)
         before = self.inbound.latch.remote
         self.inbound.configure(stream)
-        if self.inbound.latch.source is None or self.inbound.latch.remote != before:
+        self.configured_at = clock.ticks
+        latch = self.inbound.latch
+        if latch.source is None or latch.remote != before or latch.awaits_move:
             self.unlink()
         if not stream.receive_enabled:
             rows.had[row] = rows.have[row] = False

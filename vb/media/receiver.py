@@ -26,6 +26,8 @@ ROUNDS = 8
 """Packets of one row taken in one tick at most."""
 SILENT_TICKS = 50
 """A connected peer that was not heard for so long may come from elsewhere (``RTP_LATCH``)."""
+MOVE_TICKS = 250
+"""How long after a re-INVITE from elsewhere its audio may stay where it was before the socket is connected again."""
 SEARCH_EVERY = 10
 _STEP = np.array([1, FRAME, 0], np.uint32)
 """From one header to the next. Where the sequence wraps, the sum is no header that comes: the slow path takes that."""
@@ -230,7 +232,9 @@ class Receiver:
             if row in self.mailbox and port.linked_at < self.tick and port.inbound.regular and self.rows.expect[row, 0]:
                 self.mailbox.remove(row)
                 self.io.open_reader(row, port.sock)
-        elif latch.mode != "follow" and latch.source is not None and latch.source == latch.remote:
+        elif latch.mode == "follow" or latch.source is None or latch.source != latch.remote:
+            return
+        elif not latch.awaits_move or self.tick - port.configured_at > MOVE_TICKS:
             port.link(latch.source, self.tick)
 
     def _tell(self, port: Port) -> None:

@@ -67,6 +67,11 @@ class Latch:
     def latched(self) -> bool:
         return self.source is not None
 
+    @property
+    def awaits_move(self) -> bool:
+        """Whether a packet from another place may be the next: the socket must not be connected to the present one."""
+        return self._reopened
+
     def negotiate(self, sdp: Address | None, signalling: str = "") -> None:
         """An offer/answer completed: the peer's SDP address and the host that its signalling comes from.
 
