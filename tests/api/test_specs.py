@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -93,6 +94,12 @@ def test_the_yaml_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         assert yaml.safe_load(capsys.readouterr().out) == plain
         assert spec_command.run(argparse.Namespace(document=name, json=True)) == 0
         assert msgspec.json.decode(capsys.readouterr().out) == plain
+
+
+@pytest.mark.parametrize(("name", "document"), [("openapi", openapi()), ("asyncapi", asyncapi())])
+def test_the_printed_documents_are_up_to_date(name: str, document: dict[str, Any]) -> None:
+    """When this fails: ``make docs``."""
+    assert (Path(__file__).parents[2] / "docs" / f"{name}.yaml").read_text() == to_yaml(document)
 
 
 def test_the_page_names_everything_and_loads_nothing() -> None:
