@@ -165,7 +165,7 @@ class MediaClock:
 
     def statistics(self) -> ClockStatistics:
         """Totals since the start."""
-        drops = sum(port.statistics().kernel_drops for port in self.ports.values())
+        drops = sum(port.kernel_drops() for port in self.ports.values())
         return ClockStatistics(
             ticks=self.ticks,
             late_ticks=self._late_ticks,

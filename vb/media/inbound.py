@@ -31,6 +31,8 @@ class Inbound:
     payload_type: int = -1
     timestamp: int = 0
     """Of the newest audio packet."""
+    step: int = 0
+    """How far it went on from the one before."""
     frame_size: int = FRAME
     """Octets of the newest audio packet."""
     rtcp: int = 0
@@ -102,6 +104,7 @@ class Inbound:
             if law != self.law or len(packet.payload) != self.frame_size:
                 self.forget()
             self.law, self.payload_type, self.frame_size = law, packet.payload_type, len(packet.payload)
+            self.step = (packet.timestamp - self.timestamp) & 0xFFFFFFFF
             self.timestamp = packet.timestamp
         if self.frame_size != FRAME or len(packet.payload) != FRAME:
             if newest:  # octets are one stream: what comes late has no place in it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import socket
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import numpy as np
@@ -83,11 +84,12 @@ class RowIo(Protocol):
     def close_writer(self, row: int) -> None:
         """The opposite; no effect if it is not open."""
 
-    def receive(self, tick: int, again: int) -> tuple[Index, Lengths]:
+    def receive(self, tick: int, again: int, odd: Sequence[int] = ()) -> tuple[Index, Lengths]:
         """One packet of every row with one waiting, into ``rows.rx``, or ``rows.later`` where ``again`` > 0.
 
         ``again`` counts the rounds within one tick, from 0. Returns rows (no row twice) and octets received.
-        Rounds from 2 on read what the one before did not empty.
+        Rounds from 2 on read what the one before did not empty. ``odd`` rows are read in round 1 of any tick: what
+        they had was no audio (RTCP, a telephone-event), which may wait behind it.
         """
 
     def send(self, rows: Index) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,12 +56,15 @@ class EpollIo:
     def close_writer(self, row: int) -> None:
         self._writers.pop(row, None)
 
-    def receive(self, tick: int, again: int) -> tuple[Index, Lengths]:
-        if not reads_again(len(self._readers), tick, again):
+    def receive(self, tick: int, again: int, odd: Sequence[int] = ()) -> tuple[Index, Lengths]:
+        if reads_again(len(self._readers), tick, again):
+            readers = [self._readers[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._readers) or 1)]
+            if again > 1:
+                readers = [reader for reader in readers if reader[0] in self._last]
+        elif again == 1:
+            readers = [self._readers[self._descriptors[row]] for row in odd if row in self._descriptors]
+        else:
             return NO_ROWS, NO_ROWS
-        readers = [self._readers[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._readers) or 1)]
-        if again > 1:
-            readers = [reader for reader in readers if reader[0] in self._last]
         if not readers:
             return NO_ROWS, NO_ROWS
         if again:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import select
 import socket
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -68,18 +69,19 @@ class UringIo:
         self._sends["fd"][row] = -1
         self._sending = NO_ROWS
 
-    def receive(self, tick: int, again: int) -> tuple[Index, Lengths]:
+    def receive(self, tick: int, again: int, odd: Sequence[int] = ()) -> tuple[Index, Lengths]:
         if again == 0:
             if self._stale:
                 self._stale = False
                 readable = np.array(sorted(self._reading), np.intp)
                 self._first_round = self._receives[readable]
             return self._run(self._first_round)
-        if not reads_again(len(self._reading), tick, again):
-            return NO_ROWS, NO_ROWS
-        chosen = [self._row_of[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._reading) or 1)]
-        if again > 1:
-            chosen = [row for row in chosen if row in self._last]
+        if reads_again(len(self._reading), tick, again):
+            chosen = [self._row_of[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._reading) or 1)]
+            if again > 1:
+                chosen = [row for row in chosen if row in self._last]
+        else:
+            chosen = [row for row in odd if row in self._reading] if again == 1 else []
         if not chosen:
             return NO_ROWS, NO_ROWS
         self._last = set(chosen)

@@ -15,6 +15,8 @@ from vb.media.statistics import Address
 LONGEST = 2048
 PER_TICK = 16
 """Packets read of one socket in one tick; the rest waits for the next one and the kernel drops what is too much."""
+ALTOGETHER = 512
+"""Packets after which no socket gets another turn in this tick: a flood of many ports must not hold up the others."""
 
 Letter = tuple[int, bytes, Address]
 
@@ -50,27 +52,30 @@ class Mailbox:
             return
 
     def receive(self) -> list[Letter]:
-        """All that waits, in order of arrival per row, at most PER_TICK of each."""
+        """What waits, in order of arrival per row: one of each row, then a second one ..., within both bounds."""
         letters: list[Letter] = []
-        if self._rows:
-            for descriptor, _ in self._epoll.poll(0, len(self._rows)):
-                row, sock = self._rows[descriptor]
-                self._empty(row, sock, letters)
+        if not self._rows:
+            return letters
+        ready = [self._rows[descriptor] for descriptor, _ in self._epoll.poll(0, len(self._rows))]
+        for _ in range(PER_TICK):
+            ready = [(row, sock) for row, sock in ready if self._read(row, sock, letters)]
+            if not ready or len(letters) >= ALTOGETHER:
+                break
         return letters
 
-    def _empty(self, row: int, sock: socket.socket, letters: list[Letter]) -> None:
-        for _ in range(PER_TICK):
-            try:
-                data, source = sock.recvfrom(LONGEST)
-            except (BlockingIOError, InterruptedError):
-                return
-            except OSError as error:
-                self.refused += error.errno == errno.ECONNREFUSED
-                if not survivable(error.errno):
-                    self.failed.append((row, error))
-                    return
-            else:
-                letters.append((row, data, (source[0], source[1])))
+    def _read(self, row: int, sock: socket.socket, letters: list[Letter]) -> bool:
+        """One packet; False when there is none."""
+        try:
+            data, source = sock.recvfrom(LONGEST)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError as error:
+            self.refused += error.errno == errno.ECONNREFUSED
+            if not survivable(error.errno):
+                self.failed.append((row, error))
+            return survivable(error.errno)
+        letters.append((row, data, (source[0], source[1])))
+        return True
 
     def close(self) -> None:
         """Free the epoll descriptor."""

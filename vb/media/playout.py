@@ -23,7 +23,7 @@ REGRET = 500
 """A frame missing so few ticks after a slip shows that the slip was wrong."""
 QUIET_PEAK = 256
 GONE = 25
-"""Missing ticks after which a stream is not expected any more."""
+"""Missing ticks after which a stream is not expected any more: it ended, or pauses, and that is no gap."""
 
 
 def place_first(rows: Rows, fast: Index) -> None:
@@ -88,7 +88,7 @@ def _slip(rows: Rows, chosen: Index, tick: int) -> None:
 
 
 def bridge(rows: Rows, tick: int) -> None:
-    """Rows that lack an expected frame: bridge the first one, count gaps from the second on.
+    """Rows that lack an expected frame: bridge the first one; if more are missing, count them when the stream goes on.
 
     ``rows.had`` is ``have`` as it was in the tick before. A row that the slow path touched in this tick is left as it
     is: something else came (a telephone-event), and its packet lies where the frame was.
@@ -99,9 +99,11 @@ def bridge(rows: Rows, tick: int) -> None:
         first = first[rows.miss_run[first] == 0]
         again = (missing & running).nonzero()[0]
         run = rows.miss_run[again] + 1
-        rows.gaps[again] += np.where(run == 2, 2, 1)
         rows.miss_run[again] = np.where(run > GONE, 0, run)
-        rows.miss_run[(~missing & running).nonzero()[0]] = 0
+        back = (~missing & running).nonzero()[0]
+        run = rows.miss_run[back]
+        rows.gaps[back] += np.where(run > 1, run, 0)
+        rows.miss_run[back] = 0
     if len(first):
         first = first[rows.touched[first] != tick]
         rows.have[first] = True

@@ -7,6 +7,7 @@ import logging
 import socket
 import struct
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal
 
@@ -33,6 +34,7 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _UNSPECIFIED = ctypes.create_string_buffer(16)  # struct sockaddr with AF_UNSPEC
 
 
+@lru_cache(maxsize=4096)
 def numeric(address: Address | None) -> Address | None:
     """The address if its host is a literal: names are not looked up inside a tick."""
     if address is None or not 0 < address[1] < 65536:
@@ -303,10 +305,10 @@ class Port:
             rtcp=inbound.rtcp,
             refused=inbound.latch.refused,
             ignored=inbound.malformed + inbound.unexpected,
-            kernel_drops=self._kernel_drops(),
+            kernel_drops=self.kernel_drops(),
         )
 
-    def _kernel_drops(self) -> int:
+    def kernel_drops(self) -> int:
         """Packets this socket lost because its buffer was full (SK_MEMINFO_DROPS of <linux/sock_diag.h>)."""
         try:
             memory = self.sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO_SIZE)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from vb.media import playout
 from vb.media.events import DtmfReceived, FirstPacket, RemoteLatched
+from vb.media.inbound import Inbound
 from vb.media.io import Lengths, RowIo
 from vb.media.mailbox import Mailbox
 from vb.media.rows import BUFFER, Index, Rows
@@ -69,7 +70,7 @@ class Receiver:
         for row, data, source in self.mailbox.receive():
             self._slow(row, data, source)
         for again in range(rounds):
-            arrived, lengths = self.io.receive(tick, again)
+            arrived, lengths = self.io.receive(tick, again, self._touched)
             if not len(arrived):
                 if again:
                     break
@@ -194,7 +195,7 @@ class Receiver:
             if frame is not None:
                 rows.frames[row] = np.frombuffer(frame, np.uint8)
                 rows.have[row] = True
-                rows.gaps[row] += rows.miss_run[row] == 1 and inbound.reception.gap > 0
+                self._close_gap(row, inbound)
         spare = None if rows.has_spare[row] else inbound.take_spare()
         if spare is not None:
             rows.spare[row] = np.frombuffer(spare, np.uint8)
@@ -211,6 +212,14 @@ class Receiver:
         self._expect_next(port)
         self._follow_peer(port)
         self._tell(port)
+
+    def _close_gap(self, row: int, inbound: Inbound) -> None:
+        """The stream goes on: one lost frame is a gap, a pause that the sender meant (RFC 3551 §4.1) is none."""
+        rows = self.rows
+        if inbound.reception.gap:
+            rows.gaps[row] += rows.miss_run[row] == 1
+        elif inbound.step > FRAME:
+            rows.miss_run[row] = 0
 
     def _expect_next(self, port: Port) -> None:
         rows, row, inbound = self.rows, port.row, port.inbound
