@@ -5,6 +5,7 @@ Pure decisions; the media plane asks for the rows that do not come from the conn
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Literal
 
@@ -19,6 +20,7 @@ KNOWN_PLACE_S = 5.0
 """Silence after which a source at the SDP or the signalling address takes over."""
 
 
+@lru_cache(maxsize=4096)
 def plain_host(host: str) -> str:
     """One spelling per address: IPv4-mapped IPv6 as IPv4, no scope, shortest form; names in lower case."""
     try:
