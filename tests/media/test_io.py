@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 
 import numpy as np
 import pytest
 
+from tests.media.conftest import uring_refused
+from tests.media.stage import level, staged
 from vb.media import io_uring
 from vb.media.io import open_io, reads_again, survivable
 from vb.media.ring import MSG_DONTWAIT, OP_RECV, OP_SEND, SQE, Ring
@@ -62,9 +65,24 @@ def test_the_ring_wraps() -> None:
     ring.close()
 
 
-def test_a_packet_that_cannot_go_is_no_broken_socket() -> None:
-    import errno
+def test_more_rows_than_the_ring_has_entries(monkeypatch: pytest.MonkeyPatch) -> None:
+    if why := uring_refused():
+        pytest.skip(f"io_uring is refused here: {why}")
+    monkeypatch.setattr(io_uring, "ENTRIES", 8)
+    with staged("uring", capacity=4) as stage:
+        mix = stage.clock.open_mix(8000)
+        peers = [stage.peer() for _ in range(21)]
+        for peer in peers:
+            peer.port.join(mix)
+        stage.settle(*peers)
+        for step in range(1, 6):
+            for peer in peers:
+                peer.say(10 * step)
+            stage.tick()
+            assert {tuple(peer.heard()) for peer in peers} == {(level(20 * level(10 * step)),)}
 
+
+def test_a_packet_that_cannot_go_is_no_broken_socket() -> None:
     assert all(survivable(number) for number in (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.EAGAIN))
     assert not any(survivable(number) for number in (errno.EBADF, errno.ENOTSOCK, None))
 

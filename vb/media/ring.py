@@ -8,6 +8,7 @@ it must, so that no buffer is in flight when :meth:`Ring.run` returns.
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 from typing import Any
@@ -96,8 +97,12 @@ class Ring:
         self._sqes[start : start + first] = entries[:first]
         self._sqes[: count - first] = entries[first:]
         self._words[self._sq_tail] += np.uint32(count)
-        if self._libc.syscall(ENTER, self.fd, count, 0, 0, None, 0) != count:
-            raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+        left = count
+        while left:
+            taken = self._libc.syscall(ENTER, self.fd, left, 0, 0, None, 0)
+            if taken <= 0 and ctypes.get_errno() != errno.EINTR:
+                raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+            left -= max(taken, 0)
         head, tail = int(self._words[self._cq_head]), int(self._words[self._cq_tail])
         first = head % self._completions
         last = first + ((tail - head) & 0xFFFFFFFF)
