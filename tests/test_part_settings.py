@@ -5,12 +5,15 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
+from tests.net.certificates import Authority
 from vb.config import Config
+from vb.environment import ConfigError
 from vb.net.driver import Listen
-from vb.part_settings import listens, port_pools, sip_settings, ua_config, webhooks_of, wire_log
+from vb.part_settings import listens, port_pools, sip_settings, tls_contexts, ua_config, webhooks_of, wire_log
 from vb.sip.effects import Hop
 
 
@@ -70,6 +73,35 @@ def test_contact_and_via_name_the_port_that_is_listened_on() -> None:
     hop = Hop("UDP", "127.0.0.1", 5060)
     assert str(agent.contact(hop)) == "sip:127.0.0.1:40123"
     assert agent.sent_by(hop) == ("127.0.0.1", 40123)
+
+
+def test_every_transport_has_its_port(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path).issue("127.0.0.1")
+    config = read(SIP_TLS_PORT="5061", SIP_TLS_CERT=certificate, SIP_TLS_KEY=key, SIP_WS_PORT="80", SIP_WSS_PORT="443")
+    assert listens(config)[1:] == [
+        Listen("TLS", "127.0.0.1", 5061),
+        Listen("WS", "127.0.0.1", 80),
+        Listen("WSS", "127.0.0.1", 443),
+    ]
+    agent = ua_config(config, sip_settings(config), {"TLS": 5061, "WS": 80, "WSS": 443})
+    contacts = [str(agent.contact(Hop(transport, "192.0.2.1", 1))) for transport in ("TLS", "WS", "WSS")]
+    assert contacts == [
+        "sip:127.0.0.1:5061;transport=tls",
+        "sip:127.0.0.1:80;transport=ws",
+        "sip:127.0.0.1:443;transport=ws",
+    ]
+    assert tls_contexts(config).server() is not None
+
+
+@pytest.mark.parametrize("variable", ["SIP_TLS_CERT", "SIP_TLS_KEY", "SIP_TLS_CA_FILE"])
+def test_a_tls_file_that_cannot_be_read_is_named_by_its_variable(tmp_path: Path, variable: str) -> None:
+    certificate, key = Authority(tmp_path).issue("127.0.0.1")
+    variables = {"SIP_TLS_PORT": "5061", "SIP_TLS_CERT": certificate, "SIP_TLS_KEY": key} | {variable: "/no/such.pem"}
+    with pytest.raises(ConfigError) as error:
+        tls_contexts(read(**variables))
+    assert str(error.value) == (
+        f'{variable}="/no/such.pem" cannot be used: a readable PEM file (No such file or directory) is wanted'
+    )
 
 
 def test_the_global_webhook() -> None:

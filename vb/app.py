@@ -29,6 +29,7 @@ from vb.call.events import EventBus
 from vb.call.legs import Legs
 from vb.call.reasons import SHUTDOWN
 from vb.config import Config
+from vb.environment import ConfigError
 from vb.legs.sip.service import SipService
 from vb.legs.sip.settings import Platform
 from vb.media.clock import MediaClock
@@ -38,7 +39,17 @@ from vb.media.settings import MediaSettings
 from vb.net.descriptors import raise_descriptor_limit
 from vb.net.driver import SipEndpoint
 from vb.net.settings import NetSettings
-from vb.part_settings import fetch_settings, listens, port_pools, sip_settings, ua_config, webhooks_of, wire_log
+from vb.net.tls import TlsContexts
+from vb.part_settings import (
+    fetch_settings,
+    listens,
+    port_pools,
+    sip_settings,
+    tls_contexts,
+    ua_config,
+    webhooks_of,
+    wire_log,
+)
 from vb.room.rooms import Rooms
 from vb.sip.effects import Event
 from vb.sip.user_agent import UserAgent
@@ -111,6 +122,7 @@ def build(config: Config, fetcher: Fetcher) -> App:
         lambda event: deliver[0].on_event(event),
         wire_log(config) if config.sip_debug else None,
         settings=NetSettings(dscp=config.sip_dscp),
+        tls=_tls(config),
     )
     platform = Platform(
         settings=settings, endpoint=endpoint, agent=agent, clock=clock, pools=pools, bus=bus, legs=legs, rng=rng
@@ -134,6 +146,13 @@ def build(config: Config, fetcher: Fetcher) -> App:
     )
     app.append(App(config, bus, legs, clock, pools, agent, endpoint, sip, rooms, webhooks, services, ports))
     return app[0]
+
+
+def _tls(config: Config) -> TlsContexts:
+    try:
+        return tls_contexts(config)
+    except ConfigError as error:
+        raise StartError(str(error)) from error
 
 
 async def serve(config: Config) -> None:

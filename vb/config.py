@@ -39,7 +39,7 @@ from vb.sip.errors import RemoteError
 from vb.sip.uri import parse_uri
 
 # Settings of parts that are not built: accepted, so that one environment serves every build, but said aloud.
-_UNBUILT = ("sip_tls_port", "siprec_enabled", "siprec_src_enabled", "livekit_enabled", "moq_enabled")
+_UNBUILT = ("siprec_enabled", "siprec_src_enabled", "livekit_enabled", "moq_enabled")
 
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -100,6 +100,9 @@ class Config:
     sip_tls_key: str = _setting(text, "")
     sip_tls_ca_file: str = _setting(text, "")
     sip_tls_insecure_skip_verify: bool = _setting(flag(False), False)
+    sip_ws_port: str = _setting(lambda value: str(port_number(value)), "")
+    sip_wss_port: str = _setting(lambda value: str(port_number(value)), "")
+    sip_source_rate: int = _setting(whole(0), 0)
     sip_use_source_socket: bool = _setting(only_true, False)
     sip_outbound_proxy: str = _setting(_sip_uri, "")
     sip_debug: bool = _setting(only_true, False)
@@ -253,8 +256,11 @@ class Config:
         if (low, high) != (0, 0) and (low < 1 or high - low < 100):
             variable = "RTP_PORT_MAX" if environment.get("RTP_PORT_MAX") else "RTP_PORT_MIN"
             raise refuse(variable, "RTP_PORT_MIN at least 100 below RTP_PORT_MAX, or both 0")
-        if self.sip_tls_port and not (self.sip_tls_cert and self.sip_tls_key):
-            raise refuse("SIP_TLS_CERT", "with SIP_TLS_PORT, SIP_TLS_CERT and SIP_TLS_KEY")
+        if bool(self.sip_tls_cert) != bool(self.sip_tls_key) or (
+            (self.sip_tls_port or self.sip_wss_port) and not self.sip_tls_cert
+        ):
+            missing = "SIP_TLS_KEY" if self.sip_tls_cert else "SIP_TLS_CERT"
+            raise refuse(missing, "with SIP_TLS_PORT or SIP_WSS_PORT, SIP_TLS_CERT and SIP_TLS_KEY")
         if self.livekit_token_signing_enabled and not (self.livekit_api_key and self.livekit_api_secret):
             raise ConfigError(
                 "LIVEKIT_API_KEY", "", "with LIVEKIT_TOKEN_SIGNING_ENABLED, LIVEKIT_API_KEY and LIVEKIT_API_SECRET"

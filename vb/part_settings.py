@@ -12,6 +12,7 @@ from vb.api.http_post import HttpPoster
 from vb.api.webhooks import Webhooks, WebhookSettings
 from vb.call.events import Webhook
 from vb.config import Config
+from vb.environment import ConfigError
 from vb.legs.sip.identity import contact_of, sent_by_of
 from vb.legs.sip.settings import Address, SipSettings
 from vb.log import Redactor
@@ -19,8 +20,9 @@ from vb.media.port_pool import PortPool
 from vb.net.addresses import is_wildcard
 from vb.net.driver import Listen, Trace
 from vb.net.own_address import default_address
+from vb.net.tls import TlsContexts, TlsFileError, TlsSettings
 from vb.sip.config import UaConfig
-from vb.sip.effects import Hop
+from vb.sip.effects import Hop, Transport
 from vb.sip.timers import TimerValues
 from vb.sip.uri import parse_uri
 
@@ -59,12 +61,33 @@ def _global_webhook(config: Config) -> Webhook | None:
 
 
 def listens(config: Config) -> list[Listen]:
-    """Where SIP comes in: UDP, and TCP if switched on, on each address."""
+    """Where SIP comes in: UDP, and the other transports if switched on, on each address."""
     hosts = [config.sip_listen_ip or config.sip_bind_ip, config.sip_listen_ipv6 or config.sip_bind_ipv6]
     listens = [Listen("UDP", host, config.sip_port) for host in hosts if host]
     if config.sip_tcp_enabled:
         listens += [Listen("TCP", host, config.sip_port) for host in hosts if host]
+    given: list[tuple[Transport, str]] = [
+        ("TLS", config.sip_tls_port),
+        ("WS", config.sip_ws_port),
+        ("WSS", config.sip_wss_port),
+    ]
+    listens += [Listen(transport, host, int(port)) for transport, port in given if port for host in hosts if host]
     return listens
+
+
+def tls_contexts(config: Config) -> TlsContexts:
+    """Our certificate and whom we trust. Raises ConfigError for a file that cannot be used."""
+    settings = TlsSettings(
+        certificate=config.sip_tls_cert,
+        key=config.sip_tls_key,
+        authorities=config.sip_tls_ca_file,
+        verify=not config.sip_tls_insecure_skip_verify,
+    )
+    try:
+        return TlsContexts(settings)
+    except TlsFileError as error:
+        variable = {"certificate": "SIP_TLS_CERT", "key": "SIP_TLS_KEY", "authorities": "SIP_TLS_CA_FILE"}[error.part]
+        raise ConfigError(variable, error.path, f"a readable PEM file ({error.reason})") from error
 
 
 def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -> UaConfig:
@@ -76,6 +99,7 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         user_agent=config.sip_host,
         timers=timers,
         use_source_socket=config.sip_use_source_socket,
+        source_rate=config.sip_source_rate,
     )
 
 

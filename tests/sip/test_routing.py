@@ -8,8 +8,9 @@ from tests.sip.bench import request
 from vb.sip.dialog import Dialog, contact_of
 from vb.sip.effects import Hop
 from vb.sip.fields import parse_name_addr
+from vb.sip.headers import Headers
 from vb.sip.message import Request, make_response, parse_message
-from vb.sip.routing import hop_of, route_request
+from vb.sip.routing import hop_of, route_request, secured, wants_secure_contact
 from vb.sip.uri import parse_uri
 
 
@@ -19,6 +20,8 @@ from vb.sip.uri import parse_uri
         ("sip:a@192.0.2.1", Hop("UDP", "192.0.2.1", 5060)),
         ("sip:a@192.0.2.1:5070;transport=TCP", Hop("TCP", "192.0.2.1", 5070)),
         ("sips:a@example.com", Hop("TLS", "example.com", 5061)),
+        ("sips:a@example.com;transport=udp", Hop("TLS", "example.com", 5061)),
+        ("sips:a@example.com;transport=ws", Hop("WSS", "example.com", 443)),
         ("sips:a@example.com;transport=tcp", Hop("TLS", "example.com", 5061)),
         ("sip:a@example.com;transport=tls", Hop("TLS", "example.com", 5061)),
         ("sip:a@example.com;transport=ws", Hop("WS", "example.com", 80)),
@@ -35,9 +38,51 @@ def test_a_flow_that_we_have_is_kept() -> None:
     flow = Hop("TCP", "192.0.2.1", 5060, 7, ("192.0.2.2", 5060))
     assert hop_of(parse_uri("sip:192.0.2.1;transport=tcp"), flow) is flow
     assert hop_of(parse_uri("sip:192.0.2.1:5070;transport=tcp"), flow) == Hop(
-        "TCP", "192.0.2.1", 5070, 0, ("192.0.2.2", 5060)
+        "TCP", "192.0.2.1", 5070, 7, ("192.0.2.2", 5060)
+    )
+    assert hop_of(parse_uri("sip:192.0.2.3;transport=tcp"), flow) == Hop(
+        "TCP", "192.0.2.3", 5060, 0, ("192.0.2.2", 5060)
     )
     assert hop_of(parse_uri("sip:192.0.2.1"), flow) == Hop("UDP", "192.0.2.1", 5060)
+
+
+@pytest.mark.parametrize(
+    "uri", ["sip:x@a1b2.invalid;transport=ws", "sips:x@a1b2.invalid;transport=ws", "sip:a.invalid"]
+)
+def test_a_peer_behind_a_web_socket_is_reached_over_it(uri: str) -> None:
+    """RFC 7118 §5: it has no address that could be reached otherwise."""
+    flow = Hop("WSS", "192.0.2.1", 40000, 7, ("192.0.2.2", 443))
+    assert hop_of(parse_uri(uri), flow) is flow
+    assert hop_of(parse_uri("sip:192.0.2.1"), flow) == Hop("UDP", "192.0.2.1", 5060)
+
+
+@pytest.mark.parametrize(
+    ("uri", "lines", "secure"),
+    [
+        ("sips:b@h", (), True),
+        ("sip:b@h", (), False),
+        ("sip:b@h", ("Contact: <sips:a@h>",), True),
+        ("sip:b@h", ("Contact: <sips:a@h>", "Record-Route: <sip:p;lr>"), False),
+        ("sip:b@h", ("Contact: <sip:a@h>", "Record-Route: <sips:p;lr>"), True),
+        ("sip:b@h", ("Contact: *",), False),
+    ],
+)
+def test_when_our_contact_is_a_sips_uri(uri: str, lines: tuple[str, ...], secure: bool) -> None:
+    """RFC 3261 §12.1.1."""
+    headers = Headers([(name, value) for name, _, value in (line.partition(": ") for line in lines)])
+    assert wants_secure_contact(Request("INVITE", parse_uri(uri), headers, b"")) is secure
+
+
+@pytest.mark.parametrize(
+    ("uri", "secure"),
+    [
+        ("sip:h:5061;transport=tls", "sips:h:5061"),
+        ("sip:h:443;transport=ws", "sips:h:443;transport=ws"),
+        ("sips:h", "sips:h"),
+    ],
+)
+def test_a_uri_made_secure(uri: str, secure: str) -> None:
+    assert str(secured(parse_uri(uri))) == secure
 
 
 @pytest.mark.parametrize(

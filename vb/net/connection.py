@@ -46,10 +46,10 @@ class Connection:
         self, number: int, transport: Transport, peer: tuple[str, int], framer: Framer, settings: NetSettings
     ) -> None:
         self.number = number
+        self.transport: Transport = transport
         self.peer = peer
         self.outbox: Outbox[Send] = Outbox(settings.outbox_messages, settings.outbox_octets)
         self.closing = False
-        self._transport: Transport = transport
         self._framer = framer
         self._settings = settings
         self._stream: trio.abc.HalfCloseableStream | None = None
@@ -85,7 +85,10 @@ class Connection:
         self._attach(stream, remote, local)
 
     async def run(self, owner: StreamOwner, connect: Callable[[], Awaitable[None]] | None) -> None:
-        """Open it if ``connect`` is given, serve it to its end, close it, and tell what could not be written."""
+        """Open it by ``connect``, serve it to its end, close it, and tell what could not be written.
+
+        ``connect`` calls ``connected`` or ``accepted``, or raises; None: that has been done.
+        """
         try:
             with self._scope:
                 await self._live(owner, connect)
@@ -113,7 +116,7 @@ class Connection:
 
     def _attach(self, stream: trio.abc.HalfCloseableStream, remote: tuple[str, int], local: tuple[str, int]) -> None:
         self._stream = stream
-        self._hop = Hop(self._transport, *remote, connection=self.number, local=local)
+        self._hop = Hop(self.transport, *remote, connection=self.number, local=local)
 
     async def _write_all(self, stream: trio.abc.HalfCloseableStream) -> bool:
         """Write until the outbox is closed; whether everything in it went out."""

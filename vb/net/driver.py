@@ -16,11 +16,13 @@ import trio
 
 from vb.net.agent import Agent, Framer
 from vb.net.datagrams import DatagramPort, choose_port
+from vb.net.layers import Layers
 from vb.net.resolver import ResolveError, Resolver
 from vb.net.settings import NetSettings
 from vb.net.tcp import Connections
+from vb.net.tls import TlsContexts
 from vb.net.udp import Datagram, DatagramSocket, UdpSocket
-from vb.sip.effects import Hop, Send
+from vb.sip.effects import Hop, Send, Transport
 from vb.sip.errors import RemoteError
 from vb.sip.framing import StreamFramer
 from vb.sip.limits import DEFAULT_LIMITS
@@ -41,7 +43,7 @@ SPIN_PAUSE = 0.001
 class Listen:
     """One address to listen on; port 0 lets the kernel choose."""
 
-    transport: Literal["UDP", "TCP"]
+    transport: Transport
     host: str
     port: int
 
@@ -81,6 +83,7 @@ class SipEndpoint(Generic[EventT]):
         trace: called with every message in and out, before it is looked at and after it is posted.
         settings: sizes and times.
         open_datagrams: opens a datagram socket; tests bring a virtual network.
+        tls: our certificate and whom we trust; without it nothing goes over TLS.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class SipEndpoint(Generic[EventT]):
         open_datagrams: OpenDatagrams = UdpSocket,
         resolver: Resolver | None = None,
         framer: Callable[[], Framer] = lambda: StreamFramer(DEFAULT_LIMITS),
+        tls: TlsContexts | None = None,
     ) -> None:
         self._agent = agent
         self._listen = tuple(listen)
@@ -105,7 +109,7 @@ class SipEndpoint(Generic[EventT]):
             timeout=settings.resolve_timeout, ttl=settings.resolve_ttl, max_lookups=settings.max_lookups
         )
         self._ports: list[DatagramPort] = []
-        self._connections = Connections(self, framer, self._resolver, settings)
+        self._connections = Connections(self, Layers(framer, tls), self._resolver, settings)
         self._nursery: trio.Nursery | None = None
         self._wake = trio.Event()
         self._asleep_until = -inf
@@ -243,9 +247,9 @@ class SipEndpoint(Generic[EventT]):
         if self._trace is not None:
             self._guard(self._trace, "out", send.data, send.hop, trio.current_time())
         transport = send.hop.transport
-        if transport == "TCP":
+        if transport != "UDP":
             self._fail(self._connections.post(send, nursery))
-        elif transport != "UDP" or not self._ports:
+        elif not self._ports:
             self._fail([send])
         elif (addresses := self._resolver.cached(send.hop.host, send.hop.port)) is None:
             self._resolve_later(send, nursery)
@@ -287,13 +291,19 @@ class SipEndpoint(Generic[EventT]):
         return self._resolving + self._connections.waiting + sum(port.waiting for port in self._ports)
 
     async def _open(self, listen: Listen) -> Hop:
-        if listen.transport == "TCP":
-            host, port = await self._connections.listen(listen.host, listen.port)
-        else:
-            sock = self._open_datagrams(listen.host, listen.port, self._settings)
-            self._ports.append(DatagramPort(sock, self._settings, lambda send: self.undelivered([send])))
-            host, port = sock.local
+        try:
+            host, port = await self._bind(listen)
+        except OSError as error:
+            text = f"{error.strerror or error} ({listen.transport} {listen.host}:{listen.port})"
+            raise OSError(error.errno, text) from error
         return Hop(listen.transport, host, port, local=(host, port))
+
+    async def _bind(self, listen: Listen) -> tuple[str, int]:
+        if listen.transport != "UDP":
+            return await self._connections.listen(listen.transport, listen.host, listen.port)
+        sock = self._open_datagrams(listen.host, listen.port, self._settings)
+        self._ports.append(DatagramPort(sock, self._settings, lambda send: self.undelivered([send])))
+        return sock.local
 
     def _receiver(self, port: DatagramPort) -> Callable[[Datagram], None]:
         local_port = port.socket.local[1]

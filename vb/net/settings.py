@@ -16,7 +16,9 @@ class NetSettings:
         dscp: marking of what we send, 0-63.
         batch: datagrams read before others get their turn; ``batch_seconds`` ends a batch of slow ones sooner.
         outbox_messages, outbox_octets: what one connection or UDP socket may have waiting.
-        connect_timeout, resolve_timeout: seconds, for name and connection together twice at most.
+        connect_timeout, resolve_timeout: seconds, for name and connection together twice at most; ``attempt_timeout``
+            for each of several addresses, with what has to be agreed on a new connection (TLS).
+        handshake_timeout: seconds that a peer has for that on a connection that it opened.
         resolve_ttl: seconds that a name's addresses are remembered.
         max_lookups: names being looked up at once, and sends waiting for one.
         max_connections, max_connections_per_source: open stream connections, total and by peer address.
@@ -33,6 +35,8 @@ class NetSettings:
     outbox_messages: int = 512
     outbox_octets: int = MIB
     connect_timeout: float = 10.0
+    attempt_timeout: float = 4.0
+    handshake_timeout: float = 10.0
     resolve_timeout: float = 5.0
     resolve_ttl: float = 30.0
     max_lookups: int = 256

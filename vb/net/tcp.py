@@ -7,13 +7,13 @@ import itertools
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable
 
 import trio
+import trio.abc
 
 from vb.net.addresses import is_wildcard, numeric_family
-from vb.net.agent import Framer
 from vb.net.connection import Connection, StreamOwner
+from vb.net.layers import Layers
 from vb.net.resolver import Resolver
 from vb.net.settings import NetSettings
 from vb.sip.effects import Hop, Send, Transport
@@ -25,23 +25,20 @@ ACCEPT_PAUSE = 0.1  # out of descriptors or memory: the kernel keeps the connect
 
 
 class Connections:
-    """All stream connections of one transport. Posting never waits: a new connection opens behind its outbox."""
+    """All stream connections. Posting never waits: a new connection opens behind its outbox."""
 
-    def __init__(
-        self, owner: StreamOwner, framer: Callable[[], Framer], resolver: Resolver, settings: NetSettings
-    ) -> None:
+    def __init__(self, owner: StreamOwner, layers: Layers, resolver: Resolver, settings: NetSettings) -> None:
         self.overflowed = 0
         self.refused = 0
         self._owner = owner
-        self._framer = framer
+        self._layers = layers
         self._resolver = resolver
         self._settings = settings
-        self._transport: Transport = "TCP"
         self._numbers = itertools.count(1)
         self._open: dict[int, Connection] = {}
-        self._by_peer: dict[tuple[str, int], Connection] = {}
+        self._by_peer: dict[tuple[Transport, str, int], Connection] = {}
         self._sources: Counter[str] = Counter()
-        self._listeners: list[trio.SocketListener] = []
+        self._listeners: list[tuple[Transport, trio.SocketListener]] = []
 
     def __len__(self) -> int:
         return len(self._open)
@@ -51,34 +48,36 @@ class Connections:
         """Writes that have not been made."""
         return sum(len(connection.outbox) for connection in self._open.values())
 
-    async def listen(self, host: str, port: int) -> tuple[str, int]:
+    async def listen(self, transport: Transport, host: str, port: int) -> tuple[str, int]:
         """Open a listener; returns where it is bound.
 
         Raises:
             OSError: the address is taken or not ours.
         """
         (listener,) = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
-        self._listeners.append(listener)
+        self._listeners.append((transport, listener))
         bound: tuple[str, int] = listener.socket.getsockname()[:2]
         return bound
 
     def start(self, nursery: trio.Nursery) -> None:
-        for listener in self._listeners:
-            nursery.start_soon(self._accept, listener, nursery)
+        for transport, listener in self._listeners:
+            nursery.start_soon(self._accept, transport, listener, nursery)
 
     def close(self) -> None:
         """Close the listeners; connections end with the nursery that they run in."""
-        for listener in self._listeners:
+        for _, listener in self._listeners:
             listener.socket.close()
 
     def post(self, send: Send, nursery: trio.Nursery) -> list[Send]:
         """Queue a write on its connection, a reusable one, or a new one. Returns what is lost for want of room."""
         connection = self._find(send.hop)
         if connection is None:
+            if not self._layers.can_open(send.hop.transport):
+                return [send]
             if len(self._open) >= self._settings.max_connections:
                 self.refused += 1
                 return [send]
-            connection = self._add((send.hop.host.lower(), send.hop.port))
+            connection = self._add(send.hop.transport, (send.hop.host.lower(), send.hop.port))
             nursery.start_soon(self._run_outgoing, connection)
         if connection.post(send):
             return []
@@ -87,22 +86,25 @@ class Connections:
 
     def _find(self, hop: Hop) -> Connection | None:
         """The connection of the hop (RFC 3261 §18.2.2), else any to its address, that still takes writes."""
-        for found in (self._open.get(hop.connection), self._by_peer.get((hop.host.lower(), hop.port))):
+        to_its_address = self._by_peer.get((hop.transport, hop.host.lower(), hop.port))
+        for found in (self._open.get(hop.connection), to_its_address):
             if found is not None and not found.closing:
                 return found
         return None
 
-    def _add(self, peer: tuple[str, int]) -> Connection:
-        connection = Connection(next(self._numbers), self._transport, peer, self._framer(), self._settings)
+    def _add(self, transport: Transport, peer: tuple[str, int]) -> Connection:
+        framer = self._layers.framer(transport)
+        connection = Connection(next(self._numbers), transport, peer, framer, self._settings)
         self._open[connection.number] = connection
-        self._by_peer[peer] = connection
+        self._by_peer[transport, *peer] = connection
         return connection
 
     def _forget(self, connection: Connection) -> None:
         del self._open[connection.number]
         for peer in {connection.peer, connection.remote}:
-            if self._by_peer.get(peer) is connection:
-                del self._by_peer[peer]
+            key = (connection.transport, *peer)
+            if self._by_peer.get(key) is connection:
+                del self._by_peer[key]
 
     async def _run_outgoing(self, connection: Connection) -> None:
         async def connect() -> None:
@@ -119,14 +121,26 @@ class Connections:
         problem: OSError = OSError(errno.EHOSTUNREACH, "no address")
         for address in await self._resolver.resolve(*connection.peer):
             try:
-                stream = await self._open_stream(*address)
+                with trio.fail_after(self._settings.attempt_timeout):
+                    await self._connect_to(connection, address)
+            except trio.TooSlowError:
+                problem = OSError(errno.ETIMEDOUT, "no answer")
             except OSError as error:
                 problem = error
-                continue
-            connection.connected(stream, stream.socket.getpeername()[:2], stream.socket.getsockname()[:2])
-            self._by_peer.setdefault(connection.remote, connection)
-            return
+            else:
+                return
         raise problem
+
+    async def _connect_to(self, connection: Connection, address: tuple[str, int]) -> None:
+        raw = await self._open_stream(*address)
+        try:
+            remote, local = raw.socket.getpeername()[:2], raw.socket.getsockname()[:2]
+            stream = await self._layers.connect(connection.transport, raw, connection.peer[0])
+        except BaseException:
+            await trio.aclose_forcefully(raw)
+            raise
+        connection.connected(stream, remote, local)
+        self._by_peer.setdefault((connection.transport, *remote), connection)
 
     async def _open_stream(self, host: str, port: int) -> trio.SocketStream:
         family = numeric_family(host)
@@ -143,13 +157,13 @@ class Connections:
 
     def _local_address(self, family: int | None) -> str | None:
         """Our own address, so that a host of many addresses is seen at the one that it listens on."""
-        for listener in self._listeners:
+        for _, listener in self._listeners:
             if listener.socket.family == family:
                 host: str = listener.socket.getsockname()[0]
                 return None if is_wildcard(host) else host
         return None
 
-    async def _accept(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+    async def _accept(self, transport: Transport, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
         while True:
             try:
                 stream = await listener.accept()
@@ -157,10 +171,10 @@ class Connections:
                 log.warning("cannot accept a connection", extra={"error": str(error)})
                 await trio.sleep(ACCEPT_PAUSE)
                 continue
-            if not self._admit(stream, nursery):
+            if not self._admit(transport, stream, nursery):
                 await trio.aclose_forcefully(stream)
 
-    def _admit(self, stream: trio.SocketStream, nursery: trio.Nursery) -> bool:
+    def _admit(self, transport: Transport, stream: trio.SocketStream, nursery: trio.Nursery) -> bool:
         try:
             peer, local = stream.socket.getpeername()[:2], stream.socket.getsockname()[:2]
         except OSError:  # it went away while it waited in the backlog
@@ -169,15 +183,23 @@ class Connections:
         if len(self._open) >= settings.max_connections or self._sources[peer[0]] >= settings.max_connections_per_source:
             self.refused += 1
             return False
-        connection = self._add(peer)
-        connection.accepted(stream, local, trio.current_time())
+        connection = self._add(transport, peer)
         self._sources[peer[0]] += 1
-        nursery.start_soon(self._run_accepted, connection)
+        nursery.start_soon(self._run_accepted, connection, stream, local)
         return True
 
-    async def _run_accepted(self, connection: Connection) -> None:
+    async def _run_accepted(self, connection: Connection, raw: trio.SocketStream, local: tuple[str, int]) -> None:
+        async def shake_hands() -> None:
+            try:
+                with trio.fail_after(self._settings.handshake_timeout):
+                    stream = await self._layers.accept(connection.transport, raw)
+            except BaseException:
+                await trio.aclose_forcefully(raw)
+                raise
+            connection.accepted(stream, local, trio.current_time())
+
         try:
-            await connection.run(self._owner, None)
+            await connection.run(self._owner, shake_hands)
         finally:
             host = connection.peer[0]
             self._sources[host] -= 1

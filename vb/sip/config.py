@@ -23,7 +23,8 @@ class UaConfig:
     are answered by ``UserAgent.respond``. ``supported`` are option tags, ``accept`` media types of bodies.
     ``use_source_socket`` sends responses and requests inside dialogs to where packets came from.
     ``max_sessions`` and ``max_transactions`` bound what peers may start, 0 is no bound; beyond them: 503 with a
-    Retry-After of ``retry_after`` seconds.
+    Retry-After of ``retry_after`` seconds. ``source_rate`` bounds the new requests per second of one source address
+    outside dialogs, 0 is no bound; beyond it: 503, and nothing beyond that.
     """
 
     contact: Callable[[Hop], Uri]
@@ -39,6 +40,7 @@ class UaConfig:
     auto_trying: bool = True
     max_sessions: int = 0
     max_transactions: int = 100_000
+    source_rate: float = 0.0
     retry_after: int = 5
 
 
@@ -47,7 +49,7 @@ class UaStatistics:
     """Counts of one moment; the first six fall back to 0 when nothing goes on, the others only rise.
 
     ``sessions`` counts until `SessionEnded`, ``dropped`` is by cause: ``malformed``, ``unroutable``, ``response``
-    (no transaction), ``ack`` (no transaction or dialog), ``overload``.
+    (no transaction), ``ack`` (no transaction or dialog), ``overload``, ``rate`` (of its source).
     """
 
     invite_clients: int

@@ -14,7 +14,7 @@ from vb.sip.effects import Event, Hop
 from vb.sip.fields import NameAddr
 from vb.sip.headers import Headers
 from vb.sip.message import Request, Response, make_response
-from vb.sip.routing import hop_of, route_request
+from vb.sip.routing import hop_of, route_request, secured
 from vb.sip.transactions import COOKIE, ServerTransaction, TransactionLayer
 from vb.sip.uri import Uri
 
@@ -67,8 +67,10 @@ class Core:
 
     # Responses.
 
-    def contact(self, hop: Hop) -> tuple[str, str]:
-        return "Contact", f"<{self.config.contact(hop)}>"
+    def contact(self, hop: Hop, *, secure: bool = False) -> tuple[str, str]:
+        """Our Contact line; ``secure``: by a SIPS URI (§8.1.1.8, §12.1.1)."""
+        uri = self.config.contact(hop)
+        return "Contact", f"<{secured(uri) if secure else uri}>"
 
     def response(
         self,
@@ -138,7 +140,9 @@ class Core:
         named = {name.lower() for name, _ in given}
         if method not in ("CANCEL", "ACK", "BYE"):
             if "contact" not in named:
-                lines.append(self.contact(hop))
+                # §8.1.1.8: the scheme of the Request-URI or of the first Route
+                secure = uri.scheme == "sips" or (bool(routes) and routes[0].lower().startswith("<sips:"))
+                lines.append(self.contact(hop, secure=secure))
             lines += [line for line in self._identity[:-1] if line[0].lower() not in named]
         if "user-agent" not in named:
             lines.append(("User-Agent", self.config.user_agent))

@@ -9,6 +9,7 @@ from vb.sip.dialog import Dialog
 from vb.sip.effects import Hop, InviteCancelled
 from vb.sip.errors import LocalError
 from vb.sip.invite_server import InviteServer
+from vb.sip.routing import wants_secure_contact
 from vb.sip.session import Session, SessionState, request_of
 from vb.sip.timers import UsageTimer
 
@@ -109,7 +110,7 @@ class InviteServerSession(Session):
     def _response(self, status: int, reason: str | None, headers: Lines, body: bytes, content_type: str) -> Response:
         """A response that makes a dialog: with Record-Route and Contact (§12.1.1)."""
         lines = [("Record-Route", value) for value in self.request.headers.get_all("Record-Route")]
-        lines.append(self._core.contact(self.hop))
+        lines.append(self._core.contact(self.hop, secure=wants_secure_contact(self.request)))
         lines += headers
         return self._core.response(
             self.request,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from vb.sip.effects import Hop, Transport
+from vb.sip.errors import RemoteError
 from vb.sip.grammar import split_values
 
 if TYPE_CHECKING:
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from vb.sip.uri import Uri
 
 _TRANSPORTS: dict[str, Transport] = {"udp": "UDP", "tcp": "TCP", "tls": "TLS", "ws": "WS", "wss": "WSS"}
+
+_WEB = ("WS", "WSS")
 
 
 def default_port(transport: Transport) -> int:
@@ -57,7 +60,7 @@ def response_hops(request: Request, source: Hop, *, use_source_socket: bool) -> 
     via = request.via
     port = via.port or default_port(source.transport)
     if source.reliable:
-        fallback = None if source.transport in ("WS", "WSS") else attrs.evolve(source, port=port, connection=0)
+        fallback = None if source.transport in _WEB else attrs.evolve(source, port=port, connection=0)
         return source, fallback
     if use_source_socket:
         return source, None
@@ -76,19 +79,39 @@ def hop_of(uri: Uri, like: Hop | None = None) -> Hop:
     """The next hop that a URI names. Without a transport parameter it is UDP, or TLS for sips (RFC 3263 §4.1).
 
     ``like`` is the flow that we already have with the peer: its local address is kept for the same transport, its
-    connection when the address is the same too.
+    connection when the host is the same too, be it from another port: who opened it may have no open door of its own
+    (RFC 5923 §3). A peer behind a WebSocket can be reached over nothing else.
     """
     named = (uri.param("transport") or "").lower()
     transport: Transport = _TRANSPORTS.get(named, "TLS" if uri.scheme == "sips" else "UDP")
     if uri.scheme == "sips":
-        transport = {"TCP": "TLS", "WS": "WSS"}.get(transport, transport)  # type: ignore[assignment]
+        transport = "WSS" if transport in ("WS", "WSS") else "TLS"
     host = (uri.param("maddr") or uri.host).strip("[]")
     port = uri.port or default_port(transport)
+    if like is not None and like.transport in _WEB and (transport in _WEB or host.endswith(".invalid")):
+        return like  # RFC 7118 §5: such a peer has no address, and names itself so
     if like is None or like.transport != transport:
         return Hop(transport, host, port)
     if (host, port) == (like.host, like.port):
         return like
-    return Hop(transport, host, port, 0, like.local)
+    return Hop(transport, host, port, like.connection if host == like.host else 0, like.local)
+
+
+def secured(uri: Uri) -> Uri:
+    """The URI as a SIPS URI; ``transport=tls`` goes without saying there (§26.2.2)."""
+    params = tuple(p for p in uri.params if (p[0].lower(), (p[1] or "").lower()) != ("transport", "tls"))
+    return uri.with_(scheme="sips", params=params)
+
+
+def wants_secure_contact(request: Request) -> bool:
+    """Whether who answers ``request`` names itself by a SIPS URI (§12.1.1)."""
+    if request.uri.scheme == "sips":
+        return True
+    try:
+        parties = request.record_routes or request.contacts
+    except RemoteError:
+        return False
+    return bool(parties) and parties[0].uri.scheme == "sips"
 
 
 def is_loose(route: NameAddr) -> bool:

@@ -21,6 +21,7 @@ from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
 from vb.sip.invite_server import InviteServer
 from vb.sip.reinvite import Offer, Reinvite
+from vb.sip.routing import wants_secure_contact
 from vb.sip.timers import TimerTable, UsageTimer
 from vb.sip.transaction import Cause, Transaction
 
@@ -155,7 +156,7 @@ class Session:
             raise LocalError("no re-INVITE is pending")
         lines = [*headers]
         if status < 300:
-            lines.insert(0, self._core.contact(self.hop))
+            lines.insert(0, self._core.contact(self.hop, secure=wants_secure_contact(request_of(transaction))))
         response = self._core.response(
             request_of(transaction),
             status,

@@ -12,9 +12,10 @@ from vb.sip.errors import RemoteError, SipError
 from vb.sip.invite_server import InviteServer
 from vb.sip.invite_uas import InviteServerSession
 from vb.sip.message import Request, make_response
-from vb.sip.routing import response_hops, stamp_via
+from vb.sip.routing import response_hops, stamp_via, wants_secure_contact
 from vb.sip.salvage import salvage
 from vb.sip.session import Session
+from vb.sip.source_rate import SourceRate, Verdict
 from vb.sip.transactions import ServerKey, ServerTransaction, server_key
 from vb.sip.ua_checks import Refusal, check_headers, check_method, refusal_of
 
@@ -36,6 +37,7 @@ class UasCore:
         self._core = core
         self._layer = core.layer
         self._config = core.config
+        self._rate = SourceRate(core.config.source_rate)
 
     def receive(self, request: Request, source: Hop, now: float) -> None:
         """A request that could be parsed."""
@@ -47,8 +49,11 @@ class UasCore:
             elif request.method == "ACK":
                 self._receive_ack(request, now)
             else:
+                verdict = self._judge(request, source, now)
+                if verdict is Verdict.IGNORE:
+                    return
                 stamp_via(request, source)  # §18.2.1
-                if self._is_too_much(request):
+                if verdict is Verdict.REFUSE or self._is_too_much(request):
                     self._refuse_statelessly(request, source, self._overloaded())
                 else:
                     self._receive_new(Arrival(request, source, now, key))
@@ -142,7 +147,7 @@ class UasCore:
             session.receive_reinvite(transaction, now)
         elif request.method == "UPDATE":
             dialog.refresh_target(request)  # RFC 3311 §5.2
-            self._core.respond(transaction, now, 200, headers=[self._core.contact(source)])
+            self._core.respond(transaction, now, 200, headers=[self._contact(request, source)])
         else:
             refusal = self._decide_inside(request, source)
             self._core.respond(transaction, now, refusal.status, refusal.reason, headers=refusal.headers)
@@ -154,7 +159,7 @@ class UasCore:
 
     def _decide_outside(self, request: Request, source: Hop) -> Refusal:
         if request.method == "OPTIONS":
-            return self._capabilities(source)
+            return self._capabilities(request, source)
         if request.method == "REGISTER":
             return Refusal(403)
         if request.method in ("BYE", "UPDATE", "NOTIFY", "REFER"):
@@ -163,17 +168,20 @@ class UasCore:
 
     def _decide_inside(self, request: Request, source: Hop) -> Refusal:
         if request.method == "OPTIONS":
-            return self._capabilities(source)
+            return self._capabilities(request, source)
         if request.method == "REFER":
             return Refusal(603)
         if request.method == "NOTIFY":
             return Refusal(481)  # RFC 6665 §4.1.3: no such subscription
         return Refusal(403 if request.method == "REGISTER" else 405)
 
-    def _capabilities(self, source: Hop) -> Refusal:
+    def _contact(self, request: Request, source: Hop) -> tuple[str, str]:
+        return self._core.contact(source, secure=wants_secure_contact(request))
+
+    def _capabilities(self, request: Request, source: Hop) -> Refusal:
         """§11.2: what a 200 to OPTIONS says, beside Allow and Supported."""
         headers = [
-            self._core.contact(source),
+            self._contact(request, source),
             ("Accept", ", ".join(self._config.accept)),
             ("Accept-Encoding", "identity"),
             ("Accept-Language", "en"),
@@ -193,6 +201,15 @@ class UasCore:
 
     # Stateless answers.
 
+    def _judge(self, request: Request, source: Hop, now: float) -> Verdict:
+        """By the rate of the source. What ends calls, and what belongs to one, is always served."""
+        if request.method in ("CANCEL", "BYE") or self._session_of(request) is not None:
+            return Verdict.SERVE
+        verdict = self._rate.judge(source.host, now)
+        if verdict is not Verdict.SERVE:
+            self._core.dropped["rate"] += 1
+        return verdict
+
     def _is_too_much(self, request: Request) -> bool:
         most = self._config.max_transactions
         return bool(most) and len(self._layer) >= most and request.method not in ("CANCEL", "BYE")
@@ -201,9 +218,11 @@ class UasCore:
         self._core.dropped["overload"] += 1
         return Refusal(503, (("Retry-After", str(self._config.retry_after)),))  # §21.5.4
 
-    def refuse_malformed(self, data: bytes, error: RemoteError, source: Hop) -> None:
+    def refuse_malformed(self, data: bytes, error: RemoteError, source: Hop, now: float) -> None:
         """A message that could not be parsed: the error's status, if a response can be routed; counted anyway."""
         self._core.dropped["malformed"] += 1
+        if self._rate.judge(source.host, now) is Verdict.IGNORE:
+            return
         request = salvage(data, self._config.limits)
         if request is None or request.method == "ACK":
             return

@@ -48,7 +48,7 @@ class UserAgent:
         try:
             message = parse_message(data, self._config.limits)
         except RemoteError as error:
-            self._uas.refuse_malformed(data, error, source)
+            self._uas.refuse_malformed(data, error, source, now)
             return
         if isinstance(message, Request):
             self._uas.receive(message, source, now)
@@ -60,7 +60,7 @@ class UserAgent:
     def reject_stream(self, head: bytes, error: RemoteError, source: Hop, now: float) -> None:
         """The framing of a stream has failed: answer what began there, if that is possible. The driver closes."""
         self._received += 1
-        self._uas.refuse_malformed(head, error, source)
+        self._uas.refuse_malformed(head, error, source, now)
 
     def transport_failed(self, hop: Hop, now: float) -> None:
         """Sends to ``hop`` cannot be delivered (§17.1.4, §17.2.4). ``hop`` is that of the `Send`."""

@@ -136,7 +136,9 @@ async def test_what_is_refused_before_anything_happens(request_: OutboundRequest
         assert w.agent.statistics().sessions == 0
 
 
-@pytest.mark.parametrize("to", ["sips:bob@example.test", "sip:bob@example.test;transport=tls", "sip:bob@[2001:db8::1]"])
+@pytest.mark.parametrize(
+    "to", ["sips:bob@example.test;transport=ws", "sip:bob@example.test;transport=wss", "sip:bob@[2001:db8::1]"]
+)
 async def test_no_way_there(to: str) -> None:
     async with world() as w:
         with pytest.raises(Unavailable):

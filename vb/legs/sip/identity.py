@@ -113,8 +113,9 @@ def contact_of(settings: SipSettings, hop: Hop, port: int = 0) -> Uri:
     ``port`` is the one we listen on, 0 for the configured one.
     """
     host, port = sent_by_of(settings, hop, port)
-    # RFC 3261 §12.1.1: requests of the peer are to come the same way.
-    params = () if hop.transport == "UDP" else (("transport", hop.transport.lower()),)
+    # RFC 3261 §12.1.1: requests of the peer are to come the same way. RFC 7118 §5.2: "ws" over TLS too.
+    transport = "ws" if hop.transport == "WSS" else hop.transport.lower()
+    params = () if hop.transport == "UDP" else (("transport", transport),)
     return Uri("sip", host=host, port=port, params=params)
 
 

@@ -63,7 +63,9 @@ def check_transport(target: Uri, proxy: Uri | None) -> None:
     """Raises Unavailable for a transport that the server cannot send by; the proxy's wins."""
     uri = proxy or target
     transport = (uri.param("transport") or "").lower()
-    if uri.scheme == "sips" or transport in ("tls", "ws", "wss"):
-        raise Unavailable(f"no transport for {uri}")
-    if transport not in ("", "udp", "tcp"):
+    if transport in ("ws", "wss"):
+        raise Unavailable(f"no transport for {uri}: WebSockets are opened by clients")
+    if transport not in ("", "udp", "tcp", "tls"):
         raise Invalid(f"unknown transport {transport}")
+    if uri.scheme == "sips" and transport == "udp":  # RFC 3261 §26.2.2
+        raise Invalid("a SIPS URI cannot be reached by UDP")
