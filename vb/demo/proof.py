@@ -12,6 +12,7 @@ from vb.dsp.correlate import align, window_correlations
 HEARD = 0.95  # every window of one second of another's voice correlates at least so much
 UNHEARD = 0.10  # one's own voice, or an absent party's, at most so much
 MAX_ROUND_TRIP_MS = 250.0
+AUDIBLE = 1e10  # power of a second of tone of an amplitude near 50
 
 
 @attrs.frozen
@@ -64,13 +65,13 @@ def hearing(speaker: PhoneResult, listener: PhoneResult) -> Hearing:
 
 
 def tone_heard(listener: PhoneResult, frequencies: tuple[float, ...], before: float) -> bool:
-    """Whether every frequency stands out by 20 dB in some second that ``listener`` heard before ``before``."""
+    """Whether in some second that ``listener`` heard before ``before`` the frequencies hold most of the power."""
     until = max(0, int((before - listener.heard_from) * RATE))
     for start in range(0, max(0, until - RATE), RATE // 4):
         second = listener.heard[start : start + RATE].astype(np.float64)
-        spectrum = np.abs(np.fft.rfft(second * np.hanning(len(second))))
-        floor = float(np.median(spectrum)) + 1.0
-        if all(spectrum[int(f) - 2 : int(f) + 3].max() > 10 * floor and spectrum.max() > 1e5 for f in frequencies):
+        power = np.abs(np.fft.rfft(second * np.hanning(len(second)))) ** 2
+        shares = [power[int(f) - 3 : int(f) + 4].sum() / (power.sum() + AUDIBLE) for f in frequencies]
+        if min(shares) > 0.5 / len(frequencies):
             return True
     return False
 
