@@ -190,7 +190,8 @@ async def test_an_address_that_is_taken_stops_the_start_with_one_line(tmp_path: 
         with pytest.raises(StartError) as error:
             async with serving(config):
                 raise AssertionError("it started")
-    assert str(error.value) == f"SIP cannot listen on {config.sip_port}: Address already in use"
+    where = f"UDP 127.0.0.1:{config.sip_port}"
+    assert str(error.value) == f"SIP cannot listen on {config.sip_port}: Address already in use ({where})"
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken_http = f"127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(StartError, match="HTTP cannot listen"):
