@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from vb.sip.digest_client import DigestClient, renewed
 from vb.sip.effects import Hop, RequestFailed, ResponseReceived
 
 if TYPE_CHECKING:
@@ -14,16 +15,25 @@ if TYPE_CHECKING:
 
 
 class ClientRequest:
-    """One request and its answer. ``user_data`` belongs to whoever uses the agent."""
+    """One request and its answer, challenges in between included. ``user_data`` belongs to whoever uses the agent."""
 
-    __slots__ = ("_answered", "_core", "hop", "request", "user_data")
+    __slots__ = ("_answered", "_core", "_credentials", "_transaction", "_tries", "hop", "request", "user_data")
 
-    def __init__(self, core: Core, request: Request, hop: Hop) -> None:
+    def __init__(self, core: Core, request: Request, hop: Hop, credentials: DigestClient | None = None) -> None:
         self._core = core
         self._answered = False
+        self._credentials = credentials
+        self._tries = credentials.tries() if credentials is not None else None
+        self._transaction: ClientTransaction | None = None
         self.request = request
         self.hop = hop
         self.user_data: object = None
+
+    def start(self, now: float) -> None:
+        """Called by the agent, and again after a challenge."""
+        if self._credentials is not None:
+            self._credentials.authorize(self.request)
+        self._transaction = self._core.layer.start_request(self.request, self.hop, self, now)
 
     @property
     def method(self) -> str:
@@ -34,9 +44,13 @@ class ClientRequest:
         return self.request.call_id
 
     def transaction_started(self, transaction: Transaction) -> None:
-        """Nothing: it ends with its only transaction."""
+        """Nothing: it ends with its last transaction."""
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        if self._tries is not None and self._tries.learn(response):
+            self.request = renewed(self.request, self._core.new_branch(), self.request.cseq.number + 1)
+            self.start(now)
+            return
         self._answered = self._answered or response.status >= 200
         self._core.events.append(ResponseReceived(self, response))
 
@@ -44,5 +58,5 @@ class ClientRequest:
         """Never: no INVITE is received here."""
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
-        if not self._answered:
+        if transaction is self._transaction and not self._answered:
             self._core.events.append(RequestFailed(self, "transport" if cause == "transport" else "timeout"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from vb.sip.config import UaConfig
 from vb.sip.dialog import Dialog, DialogId
+from vb.sip.digest_client import credentials_of
 from vb.sip.effects import Event, Hop
 from vb.sip.fields import NameAddr
 from vb.sip.headers import Headers
@@ -192,6 +193,7 @@ class Core:
             ("CSeq", f"{request.cseq.number} ACK"),
         ]
         lines += [("Route", route) for route in headers.get_all("Route")]
+        lines += credentials_of(request)  # §22.1
         return Request("ACK", request.uri, Headers(lines), b"").to_bytes()
 
     def _sent_by(self, hop: Hop) -> str:

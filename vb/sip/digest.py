@@ -1,7 +1,8 @@
 """Digest authentication for SIP: RFC 7616 as RFC 8760 profiles it, RFC 2617 and RFC 3261 §22 for older peers. Pure.
 
 A ``Challenge`` is read from WWW-Authenticate or Proxy-Authenticate; ``authorization`` answers it. ``digest`` is the
-computation itself, for both sides.
+computation itself, for both sides. What a client remembers is `vb.sip.digest_client`, the server's side
+`vb.sip.digest_server`. Text is hashed as UTF-8 (RFC 7616 §3.4.2, RFC 3261 §25.1).
 """
 
 from __future__ import annotations
@@ -19,9 +20,16 @@ _HASHES = {"md5": "md5", "sha-256": "sha256", "sha-512-256": "sha512_256"}
 ALGORITHMS = ("MD5", "SHA-256", "SHA-512-256")
 """What both sides can compute; each also as ``-sess``."""
 
+QOPS = ("auth", "auth-int")
+
 _SCHEME = re.compile(rf"[ \t,]*+({TOKEN})[ \t]++(?={TOKEN}[ \t]*+=)").match
 _PARAM = re.compile(rf"[ \t,]*+({TOKEN})[ \t]*+=[ \t]*+({QUOTED}|[^ \t,\"]*+)", re.DOTALL).match
+# A scheme without parameters, with the one value that RFC 9110 §11.2 allows instead of them, or none.
+_BARE = re.compile(rf"[ \t,]*+{TOKEN}(?:[ \t]++[A-Za-z0-9\-._~+/]++=*+)?+[ \t]*+(?=,|\Z)").match
 _MAX_CHALLENGES = 16
+_MAX_PARAMS = 32
+_MAX_VALUE = 1024
+_CANNOT_BE_REPEATED = re.compile("[\r\n\ud800-\udfff]").search  # what is no UTF-8 comes as lone surrogates
 
 
 @attrs.frozen
@@ -41,8 +49,12 @@ class Challenge:
 
     @property
     def usable(self) -> bool:
-        """Whether we know the algorithm and one of the offered qualities."""
-        return _hash_of(self.algorithm) is not None and (not self.qop or bool({"auth", "auth-int"} & set(self.qop)))
+        """Whether we know the algorithm and one of the offered qualities, and can say its values back."""
+        if any(
+            len(text) > _MAX_VALUE or _CANNOT_BE_REPEATED(text) for text in (self.realm, self.nonce, self.opaque or "")
+        ):
+            return False
+        return is_algorithm(self.algorithm) and (not self.qop or not set(self.qop).isdisjoint(QOPS))
 
 
 @attrs.frozen
@@ -58,7 +70,7 @@ def challenges_of(response: Response) -> list[Challenge]:
     found: list[Challenge] = []
     for name, proxy in (("WWW-Authenticate", False), ("Proxy-Authenticate", True)):
         for line in response.headers.get_all(name):
-            found += _parse(line, proxy)
+            found += [_challenge(params, proxy) for params in digest_params(line) if "nonce" in params]
     return found[:_MAX_CHALLENGES]
 
 
@@ -119,7 +131,7 @@ def authorization(
 
 def hash_credentials(algorithm: str, username: str, realm: str, password: str) -> str:
     """HA1 without its session part: H(username:realm:password), what an account database may keep."""
-    return _hash(algorithm, f"{username}:{realm}:{password}".encode())
+    return _hash(algorithm, f"{username}:{realm}:{password}")
 
 
 def digest(
@@ -136,13 +148,42 @@ def digest(
 ) -> str:
     """The response value (RFC 7616 §3.4.1), lower-case hexadecimal. Raises ValueError for an unknown algorithm."""
     if _is_session(algorithm):
-        ha1 = _hash(algorithm, f"{ha1}:{nonce}:{cnonce}".encode())
+        ha1 = _hash(algorithm, f"{ha1}:{nonce}:{cnonce}")
     second = f"{method}:{uri}"
     if qop == "auth-int":
         second += ":" + _hash(algorithm, body)
-    ha2 = _hash(algorithm, second.encode())
+    ha2 = _hash(algorithm, second)
     middle = f"{nonce}:{nc}:{cnonce}:{qop}" if qop else nonce  # without qop: the form of RFC 2069
-    return _hash(algorithm, f"{ha1}:{middle}:{ha2}".encode())
+    return _hash(algorithm, f"{ha1}:{middle}:{ha2}")
+
+
+def is_algorithm(name: str) -> bool:
+    """Whether we can compute it; "" is MD5 (RFC 7616 §3.3)."""
+    return _hash_of(name) is not None
+
+
+def digest_params(line: str) -> list[dict[str, str]]:
+    """The parameters of every Digest challenge or answer of one header line, names in lower case, values unquoted.
+
+    Several may stand in one line, separated by commas like their parameters; other schemes are skipped, and reading
+    ends where the line is no longer either. The first of two parameters of one name counts.
+    """
+    found: list[dict[str, str]] = []
+    at = 0
+    while (scheme := _SCHEME(line, at)) is not None or (bare := _BARE(line, at)) is not None:
+        if scheme is None:
+            assert bare is not None
+            at = bare.end()
+            continue
+        at = scheme.end()
+        params: dict[str, str] = {}
+        while (param := _PARAM(line, at)) is not None and _SCHEME(line, at) is None:
+            at = param.end()
+            if len(params) < _MAX_PARAMS:
+                params.setdefault(param[1].lower(), unquote(param[2]))
+        if scheme[1].lower() == "digest":
+            found.append(params)
+    return found
 
 
 def _is_session(algorithm: str) -> bool:
@@ -153,26 +194,13 @@ def _hash_of(algorithm: str) -> str | None:
     return _HASHES.get((algorithm or "md5").lower().removesuffix("-sess"))
 
 
-def _hash(algorithm: str, data: bytes) -> str:
+def _hash(algorithm: str, data: str | bytes) -> str:
     name = _hash_of(algorithm)
     if name is None:
         raise ValueError(f"unknown digest algorithm {algorithm}")
+    if isinstance(data, str):
+        data = data.encode("utf-8", "surrogateescape")
     return hashlib.new(name, data, usedforsecurity=False).hexdigest()
-
-
-def _parse(line: str, proxy: bool) -> list[Challenge]:
-    """The Digest challenges of one header line; several may stand in one, separated by commas like their parameters."""
-    found: list[Challenge] = []
-    at = 0
-    while (scheme := _SCHEME(line, at)) is not None:
-        at = scheme.end()
-        params: dict[str, str] = {}
-        while (param := _PARAM(line, at)) is not None and _SCHEME(line, at) is None:
-            at = param.end()
-            params.setdefault(param[1].lower(), unquote(param[2]))
-        if scheme[1].lower() == "digest" and "nonce" in params:
-            found.append(_challenge(params, proxy))
-    return found
 
 
 def _challenge(params: dict[str, str], proxy: bool) -> Challenge:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vb.sip.core import Core, Lines
 from vb.sip.dialog import Dialog
+from vb.sip.digest_client import credentials_of, renewed
 from vb.sip.effects import (
     AnswerReceived,
     Hop,
@@ -50,7 +51,14 @@ class InviteClientSession(Session):
 
     def start(self, now: float) -> None:
         """Called once by the agent."""
+        if self.credentials is not None:
+            self._tries = self.credentials.tries()
+        self._send_invite(now)
+
+    def _send_invite(self, now: float) -> None:
         core, request = self._core, self.request
+        if self.credentials is not None:
+            self.credentials.authorize(request)
         self._invite = core.layer.start_invite(
             request, self.hop, self, now, lambda response: core.refusal_ack(request, response)
         )
@@ -98,7 +106,7 @@ class InviteClientSession(Session):
             self._receive_provisional(response, now)
         elif response.status < 300:
             self._receive_success(response, now)
-        else:
+        elif not self._answer_challenge(response, now):
             self._finish(now)
             self._tell_end(RefusalReceived(self, response))
 
@@ -127,6 +135,18 @@ class InviteClientSession(Session):
                 self._send_cancel(now)
 
     # Inside.
+
+    def _answer_challenge(self, response: Response, now: float) -> bool:
+        """Whether the call goes on by a new INVITE with credentials (§22.2): in the same Call-ID, without a To tag."""
+        if self._cancel_headers is not None or self._tries is None or not self._tries.learn(response):
+            return False
+        self._drop_dialogs()  # §12.3: a refusal ends the early ones
+        self._early.clear()
+        self.dialog = None
+        self.state = SessionState.CALLING
+        self.request = renewed(self.request, self._core.new_branch(), self.request.cseq.number + 1)
+        self._send_invite(now)
+        return True
 
     def _receive_provisional(self, response: Response, now: float) -> None:
         if self.state is SessionState.CALLING:
@@ -159,6 +179,8 @@ class InviteClientSession(Session):
             dialog = Dialog.of_client(self.request, response, self.local_tag)
             self._send_ack(dialog)
             request, hop = self._core.dialog_request(dialog, "BYE", self.hop)
+            if self.credentials is not None:
+                self.credentials.authorize(request)
             self._core.layer.start_request(request, hop, self, now)
 
     def _receive_answer(self, tag: str, response: Response, now: float) -> None:
@@ -193,7 +215,7 @@ class InviteClientSession(Session):
             "ACK",
             self.hop,
             sequence=self.request.cseq.number,  # §13.2.2.4: the number of the INVITE
-            headers=headers,
+            headers=[*credentials_of(self.request), *headers],  # §13.2.2.4: those of the INVITE
             body=body,
             content_type=content_type if body else None,
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from vb.sip.digest_client import credentials_of
 from vb.sip.effects import ReinviteCompleted, Send
 from vb.sip.transaction import Cause, State, Transaction
 
@@ -31,7 +32,19 @@ class Offer:
 class Reinvite:
     """One re-INVITE until its final response; the ACK of a 2xx is sent here, and again for every repeated 2xx."""
 
-    __slots__ = ("_ack", "_core", "_dialog", "_session", "_transaction", "_tries", "in_progress", "offer", "waits")
+    __slots__ = (
+        "_ack",
+        "_challenges",
+        "_core",
+        "_credentials",
+        "_dialog",
+        "_session",
+        "_transaction",
+        "_tries",
+        "in_progress",
+        "offer",
+        "waits",
+    )
 
     def __init__(self, core: Core, session: Session, dialog: Dialog, offer: Offer) -> None:
         self._core = core
@@ -40,6 +53,8 @@ class Reinvite:
         self._transaction: ClientTransaction | None = None
         self._ack: Send | None = None
         self._tries = 0
+        self._challenges = session.credentials.tries() if session.credentials is not None else None
+        self._credentials: list[tuple[str, str]] = []
         self.offer = offer
         self.waits = True
         """Not completed: no final response yet, or waiting for the next try."""
@@ -58,6 +73,9 @@ class Reinvite:
             body=offer.body,
             content_type=offer.content_type,
         )
+        if self._session.credentials is not None:
+            self._session.credentials.authorize(request)
+            self._credentials = credentials_of(request)
         self._transaction = core.layer.start_invite(
             request, hop, self, now, lambda response: core.refusal_ack(request, response)
         )
@@ -80,6 +98,9 @@ class Reinvite:
             self._acknowledge(response)
         elif response.status == 491 and self._tries < _MAX_TRIES and self._session.retry_reinvite(now):
             return
+        elif self._challenges is not None and not self._session.is_over and self._challenges.learn(response):
+            self.send(now)
+            return
         self._complete(response)
 
     def receive_ack(self, request: Request, now: float) -> None:
@@ -94,7 +115,11 @@ class Reinvite:
         if self._ack is None:
             self._dialog.refresh_target(response)  # §12.2.1.2
             request, hop = self._core.dialog_request(
-                self._dialog, "ACK", self._session.hop, sequence=response.cseq.number
+                self._dialog,
+                "ACK",
+                self._session.hop,
+                sequence=response.cseq.number,
+                headers=self._credentials,  # §13.2.2.4
             )
             self._ack = Send(request.to_bytes(), hop)
         self._core.layer.sends.append(self._ack)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vb.sip.core import Core, Lines
 from vb.sip.dialog import Dialog
+from vb.sip.digest_client import DigestClient, Tries
 from vb.sip.effects import (
     AckReceived,
     AckTimeout,
@@ -63,7 +64,9 @@ class Session:
         "_success",
         "_success_transaction",
         "_told",
+        "_tries",
         "call_id",
+        "credentials",
         "dialog",
         "hop",
         "local_tag",
@@ -93,6 +96,9 @@ class Session:
         self._success: Response | None = None
         self._success_transaction: InviteServer | None = None
         self._interval = 0.0
+        self._tries: Tries | None = None
+        self.credentials: DigestClient | None = None
+        """What answers challenges of our requests in this dialog."""
         core.sessions += 1
         core.active += 1
 
@@ -247,7 +253,10 @@ class Session:
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction is self._bye and response.status >= 200:
-            self._bye_completed(response)
+            if self._tries is not None and self._tries.learn(response):
+                self._transmit_bye(now)
+            else:
+                self._bye_completed(response)
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
         self._open -= 1
@@ -307,11 +316,18 @@ class Session:
     def _send_bye(self, now: float, headers: Lines) -> None:
         assert self.dialog is not None
         self._refuse_pending(now)
-        request, hop = self._core.dialog_request(self.dialog, "BYE", self.hop, headers=headers)
-        dialog = self.dialog
         self._finish(now)
-        self._core.dialogs[dialog.id] = self  # a BYE that crosses ours still finds its dialog
-        self._bye_headers = ()
+        self._core.dialogs[self.dialog.id] = self  # a BYE that crosses ours still finds its dialog
+        self._bye_headers = headers
+        self._tries = self.credentials.tries() if self.credentials is not None else None
+        self._transmit_bye(now)
+
+    def _transmit_bye(self, now: float) -> None:
+        """The BYE, and again with credentials after a challenge (§22.2)."""
+        assert self.dialog is not None
+        request, hop = self._core.dialog_request(self.dialog, "BYE", self.hop, headers=self._bye_headers or ())
+        if self.credentials is not None:
+            self.credentials.authorize(request)
         self._bye = self._core.layer.start_request(request, hop, self, now)
 
     def _bye_completed(self, response: Response | None) -> None:

@@ -8,6 +8,8 @@ from random import Random
 from vb.sip.client_request import ClientRequest
 from vb.sip.config import UaConfig, UaStatistics
 from vb.sip.core import Core, Lines, tagged
+from vb.sip.digest import Credentials
+from vb.sip.digest_client import DigestClient
 from vb.sip.effects import Event, Hop, RequestReceived, Send
 from vb.sip.errors import LocalError, RemoteError
 from vb.sip.fields import NameAddr
@@ -121,9 +123,12 @@ class UserAgent:
         routes: Sequence[NameAddr] = (),
         cseq: int | None = None,
         call_id: str | None = None,
+        credentials: Credentials | DigestClient | None = None,
     ) -> InviteClientSession:
         """Call ``target`` (§13.2.1). ``hop`` overrides the next hop that ``routes`` or the target name.
 
+        With ``credentials`` the agent answers challenges of the INVITE and of all that follows in its dialog (§22);
+        a `DigestClient` keeps what it learns for other calls to the same server.
         A second try of the same call (after a 401) takes the ``call_id``, the From tag and the next ``cseq`` of the
         first (§8.1.3.5).
         """
@@ -142,6 +147,7 @@ class UserAgent:
             call_id=call_id,
         )
         session = InviteClientSession(self._core, request, hop, local_tag, route_values)
+        session.credentials = self._digest_client(credentials)
         session.start(now)
         return session
 
@@ -160,8 +166,12 @@ class UserAgent:
         routes: Sequence[NameAddr] = (),
         cseq: int | None = None,
         call_id: str | None = None,
+        credentials: Credentials | DigestClient | None = None,
     ) -> ClientRequest:
-        """Send a request outside any dialog; `ResponseReceived` or `RequestFailed` carry the result."""
+        """Send a request outside any dialog; `ResponseReceived` or `RequestFailed` carry the result.
+
+        With ``credentials`` the agent answers challenges itself, as in `invite`.
+        """
         if method in ("INVITE", "ACK", "CANCEL"):
             raise LocalError(f"{method} is no request of its own")
         request, hop, _ = self._new_request(
@@ -177,8 +187,8 @@ class UserAgent:
             sequence=cseq or 1,
             call_id=call_id,
         )
-        client_request = ClientRequest(self._core, request, hop)
-        self._layer.start_request(request, hop, client_request, now)
+        client_request = ClientRequest(self._core, request, hop, self._digest_client(credentials))
+        client_request.start(now)
         return client_request
 
     def respond(
@@ -199,6 +209,11 @@ class UserAgent:
             event.request, status, reason, headers=headers, body=body, content_type=content_type
         )
         self._layer.respond(transaction, response, now)
+
+    def _digest_client(self, credentials: Credentials | DigestClient | None) -> DigestClient | None:
+        if isinstance(credentials, Credentials):
+            return DigestClient(credentials, self._core.rng)
+        return credentials
 
     def _new_request(
         self,
