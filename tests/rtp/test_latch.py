@@ -86,6 +86,31 @@ def test_a_reinvite_to_another_address_lets_go() -> None:
     assert not locked.receive(SDP, 7, 0.04)
 
 
+def test_packets_on_their_way_from_the_left_address_do_not_lock_again() -> None:
+    moved = latch()
+    assert moved.receive(SDP, 1, 0.0)
+    moved.negotiate(("192.0.2.1", 4100), SIGNALLING)
+    assert not moved.receive(SDP, 1, 0.02)
+    assert moved.remote == ("192.0.2.1", 4100)
+    assert moved.receive(("192.0.2.1", 4100), 2, 0.04)
+
+
+def test_a_peer_that_says_it_moves_but_stays_is_heard_again_after_a_second() -> None:
+    stays = latch()
+    assert stays.receive(NATTED, 1, 0.0)
+    stays.negotiate(("192.0.2.1", 4100), SIGNALLING)
+    assert not stays.receive(NATTED, 1, SAME_STREAM_S - 0.02)
+    assert stays.receive(NATTED, 1, SAME_STREAM_S)
+
+
+def test_a_peer_that_moves_back_is_heard_at_once() -> None:
+    back = latch()
+    assert back.receive(SDP, 1, 0.0)
+    back.negotiate(("192.0.2.1", 4100), SIGNALLING)
+    back.negotiate(SDP, SIGNALLING)
+    assert back.receive(SDP, 1, 0.02)
+
+
 @pytest.mark.parametrize("again", [SDP, None, ("0.0.0.0", 4000), ("::", 4000), ("", 0)])
 def test_a_reinvite_that_moves_nothing_keeps_the_lock(again: tuple[str, int] | None) -> None:
     locked = latch()

@@ -55,6 +55,8 @@ class Latch:
     """Packets of strangers."""
     _sdp: Address | None = None
     _signalling: str = ""
+    _left: Address | None = None
+    """The source before the SDP address moved: what is still on its way from there must not take the lock back."""
     _reopened: bool = False
     """The signalling moved: whoever is in keeping with it takes over without waiting."""
 
@@ -78,9 +80,9 @@ class Latch:
         """An offer/answer completed: the peer's SDP address and the host that its signalling comes from.
 
         The first call, or one that moves the SDP address (a re-INVITE), forgets the source: the next in keeping with
-        the new addresses is taken. One that comes from another signalling host lets the next in keeping take over,
-        the present source stays until then. One that changes nothing keeps the lock (hold, codec change, session
-        refresh). An unspecified address (RFC 3264 §8.4) is no new address.
+        the new addresses is taken, the old source itself not within a second. One that comes from another signalling
+        host lets the next in keeping take over, the present source stays until then. One that changes nothing keeps
+        the lock (hold, codec change, session refresh). An unspecified address (RFC 3264 §8.4) is no new address.
         """
         if signalling and plain_host(signalling) != self._signalling:
             self._reopened = self.source is not None
@@ -89,6 +91,7 @@ class Latch:
             return
         target = (plain_host(sdp[0]), sdp[1])
         if target != self._sdp:
+            self._left = self.source or self._left
             self._sdp, self.source, self.ssrc, self._reopened = target, None, None, False
 
     def receive(self, source: tuple[object, ...], ssrc: int, now: float) -> bool:
@@ -109,9 +112,11 @@ class Latch:
     def _may_move(self, place: Address, ssrc: int, now: float) -> bool:
         if self.mode == "follow":
             return True
+        silence = now - self.last_heard
+        if self.source is None and place == self._left != self._sdp and silence < SAME_STREAM_S:
+            return False
         if self.source is None or (self._reopened and place[0] == self._signalling):
             return self._in_keeping(place)
-        silence = now - self.last_heard
         if ssrc == self.ssrc and silence >= SAME_STREAM_S:
             return True
         return silence >= KNOWN_PLACE_S and self._in_keeping(place)
