@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
 import trio
+from trio_websocket import open_websocket
 
 from tests.net.certificates import Authority
 from tests.test_app import serving, settings
 from vb.app import StartError
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.sip.message import Request, Response, make_response, parse_message
 
 pytestmark = pytest.mark.realtime
 
@@ -38,6 +41,59 @@ async def test_a_call_over_tls(tmp_path: Path, form: str, who_hangs_up: str) -> 
             assert server.app.endpoint.statistics().sends_failed == 0
             assert server.app.endpoint.statistics().open_connections == 1
             assert server.app.endpoint.statistics().datagrams_out == 0
+
+
+SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+
+
+def from_browser(method: str, branch: str, to: str, body: str = "") -> str:
+    """A request as a client in a browser sends it (RFC 7118 §8.1): it knows no address of its own."""
+    lines = [
+        f"{method} sip:service@127.0.0.1 SIP/2.0",
+        f"Via: SIP/2.0/WSS df7jal23ls0d.invalid;branch=z9hG4bK{branch}",
+        "Max-Forwards: 70",
+        "From: <sip:alice@example.com>;tag=alice",
+        f"To: {to}",
+        "Call-ID: browser-1",
+        f"CSeq: 1 {method}",
+        "Contact: <sip:alice@df7jal23ls0d.invalid;transport=ws>",
+        *(["Content-Type: application/sdp"] if body else []),
+        "",
+        body,
+    ]
+    return "\r\n".join(lines)
+
+
+@pytest.mark.parametrize("transport", ["WS", "WSS"])
+async def test_a_call_from_a_browser(tmp_path: Path, transport: str) -> None:
+    """Responses and requests of the dialog come back over the connection of the INVITE."""
+    authority = Authority(tmp_path)
+    certificate, key = authority.issue("localhost")
+    tls = {"SIP_TLS_CERT": certificate, "SIP_TLS_KEY": key}
+    config = settings(tmp_path, SIP_PORT="0", SIP_WS_PORT="0", SIP_WSS_PORT="0", **tls)
+    trust = ssl.create_default_context(cafile=authority.path) if transport == "WSS" else False
+    async with serving(config) as server:
+        port = server.app.sip_ports[transport]
+        async with open_websocket("localhost", port, "/", use_ssl=trust, subprotocols=["sip"]) as socket:
+            await socket.send_message(from_browser("INVITE", "1", "<sip:service@127.0.0.1>", SDP))
+            assert str(await socket.get_message()).startswith("SIP/2.0 100 ")
+            await server.wait_for("leg.ringing")
+            (leg,) = server.app.legs.all()
+            leg.answer()
+            answer = parse_message(str(await socket.get_message()).encode())
+            assert isinstance(answer, Response)
+            assert answer.status == 200
+            assert str(answer.contacts[0].uri) == f"sip:127.0.0.1:{port};transport=ws"
+            await socket.send_message(from_browser("ACK", "2", str(answer.to)))
+            await server.wait_for("leg.connected")
+            leg.hangup()
+            bye = parse_message(str(await socket.get_message()).encode())
+            assert isinstance(bye, Request)
+            assert (bye.method, str(bye.uri)) == ("BYE", "sip:alice@df7jal23ls0d.invalid;transport=ws")
+            assert bye.via.transport == transport
+            await socket.send_message(make_response(bye, 200).to_bytes().decode())
+            await server.wait_for("leg.disconnected")
+        assert server.app.endpoint.statistics().sends_failed == 0
 
 
 async def test_a_certificate_that_cannot_be_read_stops_the_start(tmp_path: Path) -> None:
