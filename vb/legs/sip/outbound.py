@@ -12,7 +12,7 @@ from vb.legs.sip.outbound_request import OutboundRequest, check_times, check_tra
 from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
-from vb.sip.digest import Credentials, authorization, challenges_of, choose
+from vb.sip.digest import Credentials
 from vb.sip.effects import AnswerReceived, Event, InviteFailed, ProvisionalReceived, RefusalReceived
 from vb.sip.fields import NameAddr
 from vb.sip.invite_uac import InviteClientSession
@@ -53,8 +53,6 @@ class SipOutboundLeg(SipLeg):
             identity_headers(request.from_, self._from, request.privacy), custom_headers(request.headers)
         )
         self._uac: InviteClientSession | None = None
-        self._answers: dict[tuple[str, bool], tuple[str, str]] = {}  # header lines, by realm and whether a proxy's
-        self._tries: dict[tuple[str, bool], int] = {}
         self.open_media()
 
     def announcement(self) -> dict[str, Any]:
@@ -107,51 +105,24 @@ class SipOutboundLeg(SipLeg):
     # --- inside
 
     def _invite(self, now: float) -> None:
-        """The first INVITE; or, after a challenge, the same one again with an answer to it (RFC 3261 §22.2)."""
-        before = self._uac
         # Everything is set inside the verb, because events of the session may come before the verb returns.
         self._uac = self._session = session = self._platform.agent.invite(
             target=self._target,
-            from_=self._from if before is None else self._from.with_tag(before.local_tag),
+            from_=self._from,
             to=to_of(self._target),
             now=now,
-            headers=[*self._lines, *self._answers.values()],
+            headers=self._lines,
             body=self._media.negotiation.create_offer(self._media.number),
             routes=self._routes,
-            cseq=None if before is None else before.request.cseq.number + 1,
-            call_id=None if before is None else before.call_id,
+            credentials=self._credentials(),
         )
         session.user_data = self
-        if before is not None:
-            before.user_data = None
 
-    def _answer_challenge(self, response: Response) -> bool:
-        """Whether the call goes on with credentials: once for each realm, once more when a nonce was only stale."""
+    def _credentials(self) -> Credentials | None:
         auth = self._request.auth
-        if auth is None or response.status not in (401, 407):
-            return False
-        credentials = auth if auth.username else Credentials(self._from.uri.user or "", auth.password)
-        fresh = [
-            challenge
-            for challenge in choose(challenges_of(response))
-            if self._tries.get((challenge.realm, challenge.proxy), 0) < (2 if challenge.stale else 1)
-        ]
-        body = self._media.negotiation.create_offer(self._media.number)
-        for challenge in fresh:
-            key = challenge.realm, challenge.proxy
-            self._tries[key] = self._tries.get(key, 0) + 1
-            self._answers[key] = authorization(
-                challenge,
-                credentials,
-                method="INVITE",
-                uri=str(self._target),
-                cnonce=f"{self._platform.rng.getrandbits(64):016x}",
-                body=body,
-            )
-        if fresh:
-            log.info("challenge answered", extra={"leg_id": self.id, "sip_code": response.status})
-            self._platform.endpoint.command(self._invite)
-        return bool(fresh)
+        if auth is None or auth.username:
+            return auth
+        return Credentials(self._from.uri.user or "", auth.password)
 
     def _progressed(self, response: Response) -> None:
         """The first 183 with a description opens the audio; every other 1xx only says that it rings."""
@@ -186,7 +157,5 @@ class SipOutboundLeg(SipLeg):
         self.apply_media()
 
     def _refused(self, response: Response) -> None:
-        if self._answer_challenge(response):
-            return
         self._over_at_the_peer = True
         self.end(word_of(response.status), sip_code=response.status, sip_reason=response.reason[:200])
