@@ -163,6 +163,15 @@ async def test_a_body_that_is_too_large(tmp_path: Path) -> None:
         assert (status, answer["error"]) == (413, "body larger than 1048576 bytes")
 
 
+async def test_a_body_that_nobody_reads(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        assert (await bench.ask("POST", "/v1/legs/x/mute", "x" * 2_000_000))[0] == 413
+        for method, path in (("POST", "/v1/nosuch"), ("PUT", "/v1/legs")):
+            _, _, with_body = await bench.ask(method, path, "{}", Content_Length="2")
+            _, _, without = await bench.ask(method, path)
+            assert (with_body.get("Connection"), without.get("Connection")) == ("close", None)
+
+
 async def test_calls(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench:
         body = {"type": "sip", "to": "", "uri": "sip:bob@h", "webhook_url": "", "ring_timeout": -1, "app_id": "shop"}

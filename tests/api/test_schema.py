@@ -90,6 +90,13 @@ def test_what_is_not_json(text: bytes) -> None:
         read_body(text, Outer)
 
 
+def test_a_number_that_is_too_large_is_of_the_wrong_type() -> None:
+    for digits in ("9" * 19, "1" + "0" * 30):
+        with pytest.raises(BadJson, match="Expected int"):
+            read_body(f'{{"count":{digits}}}', Outer)
+        read_body(f'{{"unknown":{digits}}}', Outer)
+
+
 def test_deep_nesting_is_refused_not_followed() -> None:
     with pytest.raises(BadJson, match="nested too deeply"):
         plain(parse_json("[" * 40 + "]" * 40))

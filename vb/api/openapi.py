@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from vb.api import operations  # noqa: F401  (fills the table)
+from vb.api.idempotency import MAX_KEY
 from vb.api.notation import schema_of
 from vb.api.operation import TABLE, Operation
 
@@ -26,6 +27,13 @@ _REASONS: Final = {
     501: "Not built yet",
     502: "The other side refused",
     503: "Not available now",
+}
+_IDEMPOTENCY_KEY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "A repetition with the same key and body within 24 h gets the first answer; another body 409.",
+    "schema": {"type": "string", "maxLength": MAX_KEY},
 }
 _METHODS: Final = frozenset({"GET", "PUT", "POST", "DELETE", "OPTIONS", "HEAD", "PATCH", "TRACE"})
 
@@ -67,7 +75,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in operation.parameters
         ]
-        + [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in operation.query],
+        + [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in operation.query]
+        + ([_IDEMPOTENCY_KEY] if operation.creates else []),
         "responses": _responses(operation),
     }
     body = body_schema(operation)
@@ -105,7 +114,14 @@ def _responses(operation: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": _REASONS[operation.status]}
     if operation.result is not None:
         success["content"] = {"application/json": {"schema": result_schema(operation)}}
-    codes = sorted({*operation.errors, *(() if operation.built else (501,)), *(() if operation.root else (403,))})
+    codes = sorted(
+        {
+            *operation.errors,
+            *((409,) if operation.creates else ()),
+            *(() if operation.built else (501,)),
+            *(() if operation.root else (403,)),
+        }
+    )
     failure = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     return {str(operation.status): success} | {
         str(code): {"description": _REASONS[code], "content": failure} for code in codes

@@ -42,6 +42,7 @@ class Operation:
     ``path`` is below /v1 unless ``root``. ``vsi`` names the VSI command ("" if there is none) and ``vsi_names`` the
     payload fields of the path parameters; ``vsi_fields`` renames fields of the body there. ``lanes`` are the payload
     fields that name the leg or room whose commands keep their order. ``needs`` are the fields a caller must give;
+    ``creates``: a repetition with the same Idempotency-Key gets the first answer;
     ``fields`` describes the body of an operation that is not ``built``.
     """
 
@@ -63,6 +64,7 @@ class Operation:
     vsi_names: Mapping[str, str] = attrs.field(factory=dict)
     vsi_fields: Mapping[str, str] = attrs.field(factory=dict)
     lanes: tuple[str, ...] = ()
+    creates: bool = False
     root: bool = False
     websocket: bool = False
     built: bool = True

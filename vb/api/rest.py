@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final, Protocol
 from urllib.parse import unquote
 
 import attrs
+import msgspec
 import trio
-from quart import Response, request, websocket
+from quart import Response, has_request_context, request, websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, RequestEntityTooLarge
 
 from vb.api import operations  # noqa: F401  (fills the table)
 from vb.api.allow_list import AllowList
+from vb.api.idempotency import Answers
 from vb.api.operation import TABLE, Operation
 from vb.api.replies import encode, error, response
 from vb.api.schema import BadJson, Body, read_body
@@ -23,6 +26,7 @@ from vb.call.errors import CommandError, Unavailable
 
 log = logging.getLogger("vb.api")
 
+_ENCODER: Final = msgspec.json.Encoder()
 MAX_BODY: Final = 1024 * 1024
 _HTTP_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -41,6 +45,7 @@ class HttpParts:
     documents: dict[str, Callable[[], Awaitable[tuple[str, bytes]]]]
     vsi: Callable[[], Awaitable[Any]]
     detached: Detached
+    answers: Answers = attrs.field(factory=Answers)
 
 
 def build_app(services: Services, parts: HttpParts) -> QuartTrio:
@@ -90,31 +95,39 @@ def _add_route(app: QuartTrio, services: Services, parts: HttpParts, operation: 
 def _operation_view(services: Services, parts: HttpParts, operation: Operation) -> Callable[..., Awaitable[Response]]:
     async def view(**values: str) -> Response:
         arguments: list[Any] = [unquote(values[name], errors="replace") for name in operation.parameters]
+        key = request.headers.get("Idempotency-Key", "") if operation.creates else ""
         try:
+            text = await request.get_data(cache=False, parse_form_data=False)  # to be read even if nobody wants it
+            assert isinstance(text, bytes)
             if operation.body is not None:
-                arguments.append(await _body(operation))
-            if operation.is_async:
-                result = await parts.detached(operation.run, services, *arguments)
+                arguments.append(_body(operation, operation.body, text))
+            if key:
+                run = partial(_answer, services, operation, arguments)
+                answer = await parts.detached(parts.answers.once, request.path, key, _ENCODER.encode(arguments), run)
+            elif operation.is_async:
+                answer = await parts.detached(_answer, services, operation, arguments)
             else:
-                result = operation.run(services, *arguments)
+                answer = await _answer(services, operation, arguments)
         except BadJson as wrong:
             return error(services.instance_id, 400, _json_words(str(wrong)))
         except CommandError as refused:
             return error(services.instance_id, refused.status, refused.message)
         if operation.status == 204:
             return response(204)
-        return response(operation.status, encode(services.instance_id, result))
+        return response(operation.status, answer)
 
     return view
 
 
-async def _body(operation: Operation) -> Body:
-    text = await request.get_data(cache=False, parse_form_data=False)
-    assert isinstance(text, bytes)
-    assert operation.body is not None
+async def _answer(services: Services, operation: Operation, arguments: list[Any]) -> bytes:
+    result = operation.run(services, *arguments)
+    return encode(services.instance_id, await result if operation.is_async else result)
+
+
+def _body(operation: Operation, type_: type[Body], text: bytes) -> Body:
     if not text and not operation.body_required:
-        return operation.body()
-    return read_body(text, operation.body)
+        return type_()
+    return read_body(text, type_)
 
 
 def _json_words(message: str) -> str:
@@ -146,7 +159,7 @@ def _add_guards(app: QuartTrio, services: Services, parts: HttpParts) -> None:
     @app.before_request
     async def before_request() -> Response | None:
         if not allowed(request.scope.get("client"), request.headers):
-            return error(instance_id, 403, "forbidden")
+            return error(instance_id, 403, "forbidden", **_parting())
         if request.method == "OPTIONS":
             return response(204)
         if request.method == "HEAD" and request.routing_exception is None:
@@ -172,12 +185,20 @@ def _add_guards(app: QuartTrio, services: Services, parts: HttpParts) -> None:
 def _http_error(instance_id: str, wrong: HTTPException) -> Response:
     if isinstance(wrong, MethodNotAllowed):
         methods = sorted(set(wrong.valid_methods or ()) - {"HEAD", "OPTIONS"})
-        return error(instance_id, 405, "method not allowed", Allow=", ".join(methods))
+        return error(instance_id, 405, "method not allowed", Allow=", ".join(methods), **_parting())
     if isinstance(wrong, NotFound):
-        return error(instance_id, 404, "not found")
+        return error(instance_id, 404, "not found", **_parting())
     if isinstance(wrong, RequestEntityTooLarge):
         return error(instance_id, 413, f"body larger than {MAX_BODY} bytes", Connection="close")
     return error(instance_id, wrong.code or 500, (wrong.description or "bad request").split("\n")[0])
+
+
+def _parting() -> dict[str, str]:
+    """Whoever is refused before the body was read is told that the connection ends: its next bytes are no request."""
+    if not has_request_context():  # a WebSocket's
+        return {}
+    has_body = request.content_length or "Transfer-Encoding" in request.headers
+    return {"Connection": "close"} if has_body else {}
 
 
 async def to_the_end(nursery: trio.Nursery, fn: Callable[..., Awaitable[Any]], *args: Any) -> Any:

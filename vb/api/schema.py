@@ -137,10 +137,10 @@ def _plain(message: str) -> str:
     return message.replace("`", "").replace("$.", "")
 
 
-def _integer(digits: str) -> int:
+def _integer(digits: str) -> int | float:
     if len(digits) <= _MAX_DIGITS and abs(value := int(digits)) <= _MAX_INTEGER:
         return value
-    raise ValueError("number too large")
+    return _number(digits)  # no int: wrong where one is wanted, and the rest of the text can still be read
 
 
 def _number(digits: str) -> float:

@@ -171,7 +171,7 @@ class Rooms:
             self._bus.publish("room.routing_changed", {"matrix": {}, "reason": "leg_joined"}, room=room)
         log.info("leg joined room", extra={"leg_id": leg.id, "room_id": room.id})
         if before is not None:
-            return {"status": "moved", "from": before.id, "to": room.id}
+            return {"from": before.id, "status": "moved", "to": room.id}
         return {"status": "added"}
 
     def _leave(self, room: Room, leg: Leg) -> None:

@@ -25,6 +25,7 @@ def list_legs(services: Services) -> Any:
     "POST",
     "/legs",
     "createLeg",
+    creates=True,
     tag="Legs",
     vsi="create_leg",
     status=201,

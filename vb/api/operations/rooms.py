@@ -19,6 +19,7 @@ def list_rooms(services: Services) -> Any:
     "POST",
     "/rooms",
     "createRoom",
+    creates=True,
     tag="Rooms",
     vsi="create_room",
     status=201,
