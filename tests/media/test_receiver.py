@@ -13,7 +13,7 @@ import pytest
 from tests.media.stage import Peer, Stage, descriptors, event_payload, level
 from vb.codec.g711 import LAWS
 from vb.media.events import DtmfReceived, FirstPacket, RemoteLatched, RowFailed
-from vb.media.playout import ANYWHERE_AFTER
+from vb.media.playout import ANYWHERE_AFTER, QUIET_AFTER
 from vb.media.settings import TICK
 
 
@@ -122,14 +122,42 @@ def test_audio_behind_an_odd_packet_is_heard_in_its_tick(stage: Stage) -> None:
 def test_drift_is_slipped_in_silence(stage: Stage, pair: tuple[Peer, Peer]) -> None:
     """A spare that nobody needs goes while nobody speaks; speech after it is complete."""
     play(stage, pair, frames(pair[0], 4000, 4000))
-    play(stage, pair, *[[data] for data in frames(pair[0], *[4000] * 20)])
+    play(stage, pair, *[[data] for data in frames(pair[0], *[4000] * (QUIET_AFTER - 10))])
     row = pair[0].port.row
     assert stage.clock.rows.has_spare[row]
-    quiet = [[data] for data in frames(pair[0], *[0] * 12)]
+    quiet = [[data] for data in frames(pair[0], *[0] * 20)]
     play(stage, pair, *quiet)
     assert not stage.clock.rows.has_spare[row]
     assert pair[0].port.statistics().slipped == 1
     assert play(stage, pair, *[[d] for d in frames(pair[0], 1000, 2000, 3000)]) == levels(1000, 2000, 3000)
+
+
+def test_a_row_that_comes_close_to_the_tick_gets_its_spare_in_silence(stage: Stage, pair: tuple[Peer, Peer]) -> None:
+    """Then a frame that is late for once is not missed, and nothing of the speech is repeated or lost."""
+    left, row, clock = pair[0], pair[0].port.row, stage.clock
+    clock.receiver.look()  # nothing has come yet: what comes now came at the last moment
+    assert play(stage, pair, frames(left, 3000)) == levels(3000)
+    assert clock.rows.wants_spare[row]
+    assert not clock.rows.has_spare[row]  # not while somebody speaks
+    play(stage, pair, frames(left, 0))
+    assert clock.rows.has_spare[row]
+    speech = frames(left, *range(1000, 9000, 1000))
+    assert play(stage, pair, [speech[0]], [speech[1]], [], speech[2:4], *[[d] for d in speech[4:]]) == levels(
+        0, *range(1000, 8000, 1000)
+    )
+    counted = left.port.statistics()
+    assert (counted.concealed, counted.gaps, counted.slipped) == (0, 0, 0)
+
+
+def test_a_row_with_time_to_spare_gets_none(stage: Stage, pair: tuple[Peer, Peer]) -> None:
+    left = pair[0]
+    for _ in range(20):
+        left.send(left.packet(0))
+        stage.clock.receiver.look()
+        pair[1].say(0)
+        stage.tick()
+    assert not stage.clock.rows.wants_spare[left.port.row]
+    assert not stage.clock.rows.has_spare[left.port.row]
 
 
 def test_no_delay_stays_even_without_silence(stage: Stage, pair: tuple[Peer, Peer]) -> None:

@@ -26,6 +26,10 @@ log = logging.getLogger("vb.media")
 
 CATCH_UP = 5
 """Ticks made up for at once after a delay; what is older is skipped."""
+LOOK_EVERY = 8
+"""Ticks from one look at how shortly before the tick packets come to the next."""
+MARGIN = 0.003
+"""Seconds: what comes later than this before its tick is close to being late."""
 RATES = (8000, 16000, 48000)
 
 
@@ -71,6 +75,9 @@ class MediaClock:
         task_status.started()
         try:
             while True:
+                if self.ticks % LOOK_EVERY == 0 and self.ports:
+                    await trio.sleep_until(due - MARGIN)
+                    self.receiver.look()
                 await pacer.wait(due)
                 late = trio.current_time() - due
                 if late > self.settings.late_after:
@@ -145,6 +152,7 @@ class MediaClock:
         self.sender.marked.discard(row)
         self.mixer.tapped.pop(row, None)
         self.mixer.hearing.pop(row, None)
+        self.mixer.speech.forget(row)
         self.rows.give_back(row)
         self.mixer.change()
         port.sock.close()

@@ -34,4 +34,14 @@ class FirstPacket:
     at: float
 
 
-MediaEvent = DtmfReceived | RemoteLatched | RowFailed | FirstPacket
+@attrs.frozen
+class SpeechStarted:
+    """The peer speaks (see ``vb.dsp.speech``)."""
+
+
+@attrs.frozen
+class SpeechStopped:
+    """The peer has been silent for a while, or was muted."""
+
+
+MediaEvent = DtmfReceived | RemoteLatched | RowFailed | FirstPacket | SpeechStarted | SpeechStopped

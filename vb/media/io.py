@@ -92,6 +92,9 @@ class RowIo(Protocol):
         they had was no audio (RTCP, a telephone-event), which may wait behind it.
         """
 
+    def waiting(self) -> Index:
+        """The rows that have a packet waiting now; reads none."""
+
     def send(self, rows: Index) -> int:
         """Send ``rows.tx`` of these rows; returns how many the kernel took."""
 

@@ -87,6 +87,10 @@ class EpollIo:
                 self._note(row, error)
         return np.array(rows, np.intp), np.array(lengths, np.intp)
 
+    def waiting(self) -> Index:
+        ready = self._epoll.poll(0, len(self._readers) or 1)
+        return np.array([self._readers[descriptor][0] for descriptor, _ in ready], np.intp)
+
     def send(self, rows: Index) -> int:
         chosen = rows.tolist()
         writers = self._writers

@@ -90,6 +90,10 @@ class UringIo:
         entries["addr"] = self._rows.later.ctypes.data + rows * BUFFER
         return self._run(entries)
 
+    def waiting(self) -> Index:
+        ready = self._epoll.poll(0, len(self._reading) or 1)
+        return np.array([self._row_of[descriptor] for descriptor, _ in ready], np.intp)
+
     def send(self, rows: Index) -> int:
         if rows is not self._sending:
             self._sending, self._send_round = rows, self._sends[rows]

@@ -13,6 +13,7 @@ from vb.media.mix import Mix
 from vb.media.plan import Plan, PlanePlan, build
 from vb.media.rows import Index, Rows
 from vb.media.settings import RATE, TICK
+from vb.media.speech import SpeechDetector
 from vb.mix.sums import Matrix, Sums, clip, minus_own, mix, totals
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Mixer:
         """Ports whose speech is listened to, by row."""
         self.hearing: dict[int, Port] = {}
         """Ports with sources of their own, or listened to in what they hear."""
+        self.speech = SpeechDetector(rows)
         self._changed = True
         self._plan: Plan | None = None
         self._planes: dict[int, Plane] = {}
@@ -85,7 +87,7 @@ class Mixer:
         """The current plan, worked out anew if something changed."""
         if self._plan is None or self._changed:
             self._changed = False
-            self._plan = build(self.rows, self.mixes, self.tapped, self.hearing)
+            self._plan = build(self.rows, self.mixes, self.tapped, self.hearing, self.speech.ports)
         return self._plan
 
     def run(self, tick: int) -> Index:
@@ -95,6 +97,8 @@ class Mixer:
             self._decode(plan.decode)
         for row, port in list(self.tapped.items()):
             port.feed_in(rows.pcm[row], tick)
+        if len(plan.detect):
+            self.speech.run(plan.detect)
         if len(plan.muted):
             rows.pcm[plan.muted] = 0
         if len(plan.clear):

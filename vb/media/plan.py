@@ -36,7 +36,8 @@ class PlanePlan:
 class Plan:
     """Index arrays over rows, all sorted.
 
-    ``pass_to`` gets the payload of ``pass_from`` as it is. ``decode`` rows are needed as samples. ``hearing`` rows
+    ``pass_to`` gets the payload of ``pass_from`` as it is. ``decode`` rows are needed as samples, ``detect`` rows are
+    looked at for speech. ``hearing`` rows
     have a mix of their own; ``clear`` rows start from silence (outside a room, but something plays or listens).
     ``encode`` is what of the heard is sent, by law; ``silent`` rows are sent silence; ``send`` all that is sent.
     """
@@ -44,6 +45,7 @@ class Plan:
     pass_to: Index
     pass_from: Index
     decode: Index
+    detect: Index
     muted: Index
     clear: Index
     encode: tuple[Index, Index]
@@ -52,9 +54,11 @@ class Plan:
     planes: tuple[PlanePlan, ...]
 
 
-def build(rows: Rows, mixes: Iterable[Mix], tapped: Iterable[int], alone_hearing: Iterable[int]) -> Plan:
+def build(
+    rows: Rows, mixes: Iterable[Mix], tapped: Iterable[int], alone_hearing: Iterable[int], detecting: Iterable[int]
+) -> Plan:
     """The plan for ``mixes``. ``tapped``: rows whose speech is listened to; ``alone_hearing``: rows with sources or
-    taps on what they hear."""
+    taps on what they hear; ``detecting``: rows whose speech is detected."""
     by_rate: dict[int, list[Mix]] = {}
     for mix in mixes:
         by_rate.setdefault(mix.effective_rate, []).append(mix)
@@ -69,7 +73,7 @@ def build(rows: Rows, mixes: Iterable[Mix], tapped: Iterable[int], alone_hearing
         plane = _plane(rate, members, [mix for mix in chosen if mix.attended])
         mixed[plane.lines] = True
         planes.append(plane)
-    return _columns(rows, pass_to, pass_from, mixed, tapped, alone_hearing, tuple(planes))
+    return _columns(rows, pass_to, pass_from, mixed, tapped, alone_hearing, index(sorted(detecting)), tuple(planes))
 
 
 def _passing(rows: Rows, members: list[list[int]]) -> tuple[Index, list[list[int]]]:
@@ -113,11 +117,13 @@ def _columns(
     mixed: NDArray[np.bool_],
     tapped: Iterable[int],
     alone_hearing: Iterable[int],
+    detect: Index,
     planes: tuple[PlanePlan, ...],
 ) -> Plan:
     sending = rows.active & rows.sends & ~rows.deaf
     decode, hearing = mixed.copy(), mixed.copy()
     decode[index(tapped)] = True
+    decode[detect] = True
     clear = index(alone_hearing)
     hearing[clear] = True
     passed = np.zeros(rows.capacity, np.bool_)
@@ -127,6 +133,7 @@ def _columns(
         pass_to=pass_to,
         pass_from=pass_from,
         decode=np.flatnonzero(decode),
+        detect=detect,
         muted=np.flatnonzero(decode & rows.muted),
         clear=clear[~mixed[clear]],
         encode=(np.flatnonzero(encoded & (rows.send_law == 0)), np.flatnonzero(encoded & (rows.send_law == 1))),

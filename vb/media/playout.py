@@ -2,8 +2,10 @@
 
 A sender's phase drifts against our tick, so a tick finds no packet or two now and then. One spare frame per row bridges
 that. A frame that is missing once is bridged by the one before; if it comes in the next tick, it was late, not lost,
-and the stream has won its spare. A spare that nobody needed for a while is dropped where it is quiet (after half a
-minute without quiet, anywhere): no delay stays. A row that needed it after all waits longer the next time.
+and the stream has won its spare. A row whose packets come so shortly before the tick that a little jitter would make
+them late is given a spare beforehand, in a quiet moment, when nobody hears it. A spare that nobody needed for a while
+is dropped where it is quiet (after half a minute without quiet, anywhere): no delay stays. A row that needed it after
+all waits longer the next time.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from vb.codec.g711 import ALAW_DECODE, ULAW_DECODE
 from vb.media.rows import Index, Rows
 
-QUIET_AFTER = 25
+QUIET_AFTER = 50
 """Ticks a spare lies unused before it is dropped in silence (doubled per time that this proved wrong)."""
 ANYWHERE_AFTER = 1500
 """Ticks after which it is dropped even where it is heard: talk has a quiet moment long before, so this is for music."""
@@ -51,6 +53,27 @@ def place_later(rows: Rows, fast: Index) -> None:
     rows.spare[fast] = rows.later_frames[fast]
     rows.has_spare[fast] = True
     rows.spare_age[fast] = 0
+
+
+def note_margin(rows: Rows, early: Index, tick: int) -> None:
+    """``early`` rows had a packet a little while before this tick. Those that got one only since then are close."""
+    close = rows.last_tick == tick
+    close[early] = False
+    rows.spare_age[close] = 0
+    rows.wants_spare |= close & ~rows.has_spare
+
+
+def give_spares(rows: Rows) -> None:
+    """Rows that come close to the tick hear a quiet frame twice: the second time it is their spare."""
+    asking = rows.wants_spare.nonzero()[0]
+    if not len(asking):
+        return
+    rows.wants_spare[asking[rows.has_spare[asking]]] = False
+    asking = asking[rows.have[asking] & ~rows.has_spare[asking]]
+    if len(asking):
+        quiet = asking[_quiet(rows, asking)]
+        rows.spare[quiet] = rows.frames[quiet]
+        rows.has_spare[quiet], rows.wants_spare[quiet], rows.spare_age[quiet] = True, False, 0
 
 
 def play_spares(rows: Rows, tick: int) -> None:

@@ -184,6 +184,16 @@ class Port:
         self._changed()
         return handle
 
+    def detect_speech(self, wanted: bool) -> None:
+        """Whether ``SpeechStarted`` and ``SpeechStopped`` are told, from the next tick on."""
+        if self.closed:
+            return
+        if wanted:
+            self._clock.mixer.speech.watch(self)
+        else:
+            self._clock.mixer.speech.forget(self.row)
+        self._clock.mixer.change()
+
     def _remove_source(self, handle: SourceHandle) -> None:
         self._sources = [each for each in self._sources if each is not handle]
         self._changed()

@@ -49,6 +49,7 @@ class Receiver:
         self.truncated = 0
         self.law_changed = False
         self.failed: list[tuple[int, BaseException]] = []
+        self._early: Index | None = None
         self._touched: list[int] = []
         self._backlog: set[int] = set()
         """Rows whose slow path has something for the next tick already."""
@@ -59,6 +60,10 @@ class Receiver:
     def now(self) -> float:
         """Time of this tick in seconds, by count: our own lateness is no jitter of the peers."""
         return self.tick * TICK
+
+    def look(self) -> None:
+        """A little while before a tick: who has sent already? The others are close to being late."""
+        self._early = self.io.waiting()
 
     def run(self, tick: int, rounds: int = ROUNDS) -> None:
         """Receive what came since the last tick and decide what is heard; never raises for what a peer sent."""
@@ -79,6 +84,10 @@ class Receiver:
         self._touched += [row for row in self._backlog if rows.touched[row] != tick]
         for row in self._touched:
             self._guarded_settle(row)
+        if self._early is not None:
+            playout.note_margin(rows, self._early, tick)
+            self._early = None
+        playout.give_spares(rows)
         playout.play_spares(rows, tick)
         playout.bridge(rows, tick)
         self._timers()

@@ -35,6 +35,7 @@ _COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "had": ("?", ()),
     "has_spare": ("?", ()),
     "spare_age": ("i4", ()),
+    "wants_spare": ("?", ()),
     "patience": ("i4", ()),
     "slip_tick": ("i8", ()),
     "last_tick": ("i8", ()),
@@ -74,6 +75,7 @@ class Rows:
     had: NDArray[np.bool_]
     has_spare: NDArray[np.bool_]
     spare_age: NDArray[np.int32]
+    wants_spare: NDArray[np.bool_]
     patience: NDArray[np.int32]
     slip_tick: NDArray[np.int64]
     last_tick: NDArray[np.int64]
@@ -131,6 +133,7 @@ class Rows:
             self.have,
             self.had,
             self.has_spare,
+            self.wants_spare,
             self.sends,
             self.linked,
             self.plain,
