@@ -31,7 +31,7 @@ log = logging.getLogger("vb.net")
 
 EventT = TypeVar("EventT")
 T = TypeVar("T")
-Trace = Callable[[Literal["in", "out"], bytes, Hop, float], None]
+Trace = Callable[[Literal["in", "out", "error"], bytes, Hop, float], None]
 OpenDatagrams = Callable[[str, int, NetSettings], DatagramSocket]
 
 MAX_ROUNDS = 1000  # of sends and events caused by events, before others get a turn
@@ -80,7 +80,8 @@ class SipEndpoint(Generic[EventT]):
         agent: the protocol core; only this object calls it.
         listen: where to listen. An endpoint without a TCP listener still opens TCP connections when a send asks for it.
         deliver: called with each event, synchronously; it may call ``command``. What it raises is logged and counted.
-        trace: called with every message in and out, before it is looked at and after it is posted.
+        trace: called with every message in and out, before it is looked at or posted; again with ``error`` for one that
+            could not be delivered, and for what cannot be framed.
         settings: sizes and times.
         open_datagrams: opens a datagram socket; tests bring a virtual network.
         tls: our certificate and whom we trust; without it nothing goes over TLS.
@@ -189,6 +190,8 @@ class SipEndpoint(Generic[EventT]):
 
     def received_garbage(self, head: bytes, error: RemoteError, source: Hop) -> None:
         """A connection sent what cannot be framed; ``carry_out`` follows, then the connection closes."""
+        if self._trace is not None:
+            self._guard(self._trace, "error", head, source, trio.current_time())
         self._guard(self._agent.reject_stream, head, error, source, trio.current_time())
 
     def undelivered(self, sends: list[Send]) -> None:
@@ -285,6 +288,9 @@ class SipEndpoint(Generic[EventT]):
 
     def _fail(self, sends: list[Send]) -> None:
         self._sends_failed += len(sends)
+        if self._trace is not None:
+            for send in sends:
+                self._guard(self._trace, "error", send.data, send.hop, trio.current_time())
         self._failed += (send.hop for send in sends)
 
     def _waiting(self) -> int:
