@@ -98,6 +98,9 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         sent_by=lambda hop: sent_by_of(settings, hop, ports.get(hop.transport, 0)),
         user_agent=config.sip_host,
         timers=timers,
+        supported=("timer",),
+        session_expires=config.sip_session_expires_seconds,
+        min_se=config.sip_min_se_seconds,
         use_source_socket=config.sip_use_source_socket,
         source_rate=config.sip_source_rate,
     )

@@ -21,6 +21,8 @@ class UaConfig:
     ``contact`` gives our Contact for a peer that is reached by a hop, ``sent_by`` host and port for the Via.
     ``allow`` are the methods that are not answered 405; those in ``handed_up`` come up as `RequestReceived` and
     are answered by ``UserAgent.respond``. ``supported`` are option tags, ``accept`` media types of bodies.
+    Those that switch something on: ``timer`` session timers (RFC 4028), where ``session_expires`` seconds are asked for
+    on our calls, 0 is never, and less than ``min_se`` is refused.
     ``use_source_socket`` sends responses and requests inside dialogs to where packets came from.
     ``max_sessions`` and ``max_transactions`` bound what peers may start, 0 is no bound; beyond them: 503 with a
     Retry-After of ``retry_after`` seconds. ``source_rate`` bounds the new requests per second of one source address
@@ -38,6 +40,8 @@ class UaConfig:
     limits: Limits = DEFAULT_LIMITS
     use_source_socket: bool = False
     auto_trying: bool = True
+    session_expires: int = 0
+    min_se: int = 90
     max_sessions: int = 0
     max_transactions: int = 100_000
     source_rate: float = 0.0

@@ -16,6 +16,7 @@ from vb.sip.fields import NameAddr
 from vb.sip.headers import Headers
 from vb.sip.message import Request, Response, make_response
 from vb.sip.routing import hop_of, route_request, secured
+from vb.sip.session_timer import SessionTimer
 from vb.sip.transactions import COOKIE, ServerTransaction, TransactionLayer
 from vb.sip.uri import Uri
 
@@ -180,6 +181,11 @@ class Core:
             content_type=content_type,
         )
         return request, to_hop
+
+    def asks(self) -> Lines:
+        """What every new INVITE of ours asks for."""
+        config = self.config
+        return SessionTimer(config.min_se, config.session_expires).ask() if "timer" in config.supported else []
 
     def refusal_ack(self, request: Request, response: Response) -> bytes:
         """The ACK of a 300-699 to an INVITE: To of the response, all else of the INVITE (§17.1.1.3)."""

@@ -18,12 +18,14 @@ class Dialog:
     """Both ends, the route set, the remote target and the two sequence numbers.
 
     ``local`` and ``remote`` are whole From/To values, tags included. ``remote_sequence`` is None until the peer sent a
-    request. The remote tag is empty for peers of RFC 2543 (§12.1.1).
+    request. ``exchanged``: the first offer has its answer, so that UPDATE may make new ones (RFC 3311 §5.1). The remote
+    tag is empty for peers of RFC 2543 (§12.1.1).
     """
 
     __slots__ = (
         "call_id",
         "early",
+        "exchanged",
         "local",
         "local_sequence",
         "local_tag",
@@ -57,6 +59,7 @@ class Dialog:
         self.local_sequence = local_sequence
         self.remote_sequence = remote_sequence
         self.early = True
+        self.exchanged = False
 
     @property
     def id(self) -> DialogId:

@@ -132,6 +132,31 @@ class ReinviteCompleted:
 
 
 @attrs.frozen(eq=False)
+class UpdateCompleted:
+    """Our UPDATE with an offer ended (RFC 3311 §5.1), as `ReinviteCompleted` for a re-INVITE."""
+
+    session: Session
+    response: Response | None
+
+
+@attrs.frozen(eq=False)
+class RefreshDue:
+    """The session wants a refresh by a re-INVITE now (RFC 4028 §7.4): call ``session.reinvite`` with an offer.
+
+    Only for peers without UPDATE; else the agent does it. Without it `SessionExpired` follows.
+    """
+
+    session: Session
+
+
+@attrs.frozen(eq=False)
+class SessionExpired:
+    """Nobody has refreshed the session in time; the agent has sent BYE (RFC 4028 §10)."""
+
+    session: Session
+
+
+@attrs.frozen(eq=False)
 class ByeReceived:
     """The peer ended the session (§15.1.2); 200 has been sent. Also a BYE in an early dialog, or one before the ACK."""
 
@@ -194,6 +219,9 @@ Event = (
     | InviteFailed
     | ReinviteReceived
     | ReinviteCompleted
+    | UpdateCompleted
+    | RefreshDue
+    | SessionExpired
     | ByeReceived
     | ByeCompleted
     | SessionEnded

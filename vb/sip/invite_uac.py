@@ -106,7 +106,7 @@ class InviteClientSession(Session):
             self._receive_provisional(response, now)
         elif response.status < 300:
             self._receive_success(response, now)
-        elif not self._answer_challenge(response, now):
+        elif not (self._answer_challenge(response, now) or self._ask_again(response, now)):
             self._finish(now)
             self._tell_end(RefusalReceived(self, response))
 
@@ -129,7 +129,7 @@ class InviteClientSession(Session):
         super().receive_bye(transaction, now)
         if unanswered and self._invite is not None:
             if self._cancel_sent:
-                self._start(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
+                self.start_timer(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
             else:
                 self._cancel_headers = self._cancel_headers or ()
                 self._send_cancel(now)
@@ -140,13 +140,27 @@ class InviteClientSession(Session):
         """Whether the call goes on by a new INVITE with credentials (§22.2): in the same Call-ID, without a To tag."""
         if self._cancel_headers is not None or self._tries is None or not self._tries.learn(response):
             return False
+        self._invite_again(now)
+        return True
+
+    def _ask_again(self, response: Response, now: float) -> bool:
+        """After a 422: the same call with the interval that it asks for (RFC 4028 §7.3)."""
+        timer = self.refresher.timer
+        if response.status != 422 or self._cancel_headers is not None or not timer.refused(response):
+            return False
+        self._invite_again(now, timer.ask())
+        return True
+
+    def _invite_again(self, now: float, lines: Lines = ()) -> None:
+        """The same call by a new INVITE, with ``lines`` in place of its own (§8.1.3.5)."""
         self._drop_dialogs()  # §12.3: a refusal ends the early ones
         self._early.clear()
         self.dialog = None
         self.state = SessionState.CALLING
         self.request = renewed(self.request, self._core.new_branch(), self.request.cseq.number + 1)
+        for name, value in lines:
+            self.request.headers.set(name, value)
         self._send_invite(now)
-        return True
 
     def _receive_provisional(self, response: Response, now: float) -> None:
         if self.state is SessionState.CALLING:
@@ -190,6 +204,7 @@ class InviteClientSession(Session):
         # The route set and target come from the 2xx, whatever the 1xx said (§13.2.2.4).
         self.dialog = dialog = Dialog.of_client(self.request, response, self.local_tag)
         dialog.early = False
+        dialog.exchanged = True
         early = self._early.pop(tag, None)
         if early is not None:
             dialog.local_sequence = max(dialog.local_sequence, early.local_sequence)
@@ -201,6 +216,7 @@ class InviteClientSession(Session):
         self._acks[tag] = None
         if self._cancel_headers is None:
             self.state = SessionState.ACCEPTED
+            self.refresher.agreed(response, now)
             core.events.append(AnswerReceived(self, response))
         else:
             # The 2xx has crossed the CANCEL (§9.1): it is a call now, and it ends at once.
@@ -240,7 +256,7 @@ class InviteClientSession(Session):
         )
         self._core.layer.start_request(cancel, self.hop, self, now)
         if self._invite is not None and not self._acks:
-            self._start(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
+            self.start_timer(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
 
     def _drop_dialogs(self) -> None:
         for dialog in self._early.values():

@@ -59,7 +59,7 @@ class InviteServerSession(Session):
         response = self._response(status, reason, headers, body, content_type)
         self._core.layer.respond(self._undecided(), response, now)
         self._ringing = response
-        self._start(UsageTimer.REPEAT_PROVISIONAL, now + _REPEAT)
+        self.start_timer(UsageTimer.REPEAT_PROVISIONAL, now + _REPEAT)
 
     def accept(
         self, now: float, body: bytes, headers: Lines = (), content_type: str = "application/sdp", status: int = 200
@@ -67,11 +67,14 @@ class InviteServerSession(Session):
         """The 2xx (§13.3.1.4); `AckReceived` or `AckTimeout` follows."""
         invite = self._undecided()
         response = self._response(status, None, headers, body, content_type)
+        for line in self.refresher.answer(self.request, now):
+            response.headers.add(*line)
         self._stop_ringing()
         self.request.headers.compact()
         self.state = SessionState.ACCEPTED
         assert self.dialog is not None
         self.dialog.early = False
+        self.dialog.exchanged = True
         self._send_success(invite, response, now)
 
     def reject(self, now: float, status: int, reason: str | None = None, headers: Lines = ()) -> None:
@@ -86,9 +89,7 @@ class InviteServerSession(Session):
 
     def receive_reinvite(self, transaction: ServerTransaction, now: float) -> None:
         if self.state is SessionState.EARLY and request_of(transaction).method == "INVITE":
-            # §14.2: a second INVITE before the final response to the first.
-            retry = [("Retry-After", str(self._core.rng.randrange(11)))]
-            self._core.respond(transaction, now, 500, headers=retry)
+            self._refuse_for_now(transaction, now)  # §14.2: a second INVITE before the final response to the first
         else:
             super().receive_reinvite(transaction, now)
 
@@ -142,6 +143,6 @@ class InviteServerSession(Session):
         if timer is UsageTimer.REPEAT_PROVISIONAL:
             if self._ringing is not None and self._invite is not None:
                 self._core.layer.respond(self._invite, self._ringing, now)
-                self._start(UsageTimer.REPEAT_PROVISIONAL, now + _REPEAT)
+                self.start_timer(UsageTimer.REPEAT_PROVISIONAL, now + _REPEAT)
         else:
             super()._expired(timer, now)

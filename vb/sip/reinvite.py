@@ -8,6 +8,7 @@ import attrs
 
 from vb.sip.digest_client import credentials_of
 from vb.sip.effects import ReinviteCompleted, Send
+from vb.sip.timers import UsageTimer
 from vb.sip.transaction import Cause, State, Transaction
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Reinvite:
             self._dialog,
             "INVITE",
             self._session.hop,
-            headers=offer.headers,
+            headers=[*self._session.refresher.ask(), *offer.headers],
             body=offer.body,
             content_type=offer.content_type,
         )
@@ -95,24 +96,40 @@ class Reinvite:
             return
         self.in_progress = False
         if response.status < 300:
-            self._acknowledge(response)
-        elif response.status == 491 and self._tries < _MAX_TRIES and self._session.retry_reinvite(now):
+            self._acknowledge(response, now)
+        elif self._tries_again(response, now):
             return
-        elif self._challenges is not None and not self._session.is_over and self._challenges.learn(response):
-            self.send(now)
-            return
-        self._complete(response)
+        self._complete(response, now)
 
     def receive_ack(self, request: Request, now: float) -> None:
         """Never: this is the client side."""
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
         if cause != "normal":
-            self._complete(None)
+            self._complete(None, now)
         self._session.transaction_ended(transaction, cause, now)
 
-    def _acknowledge(self, response: Response) -> None:
+    def _tries_again(self, response: Response, now: float) -> bool:
+        session = self._session
+        if session.is_over:
+            return False
+        if self._challenges is not None and self._challenges.learn(response):
+            self.send(now)
+            return True
+        if self._tries >= _MAX_TRIES:
+            return False
+        if response.status == 491:
+            session.retry_later(UsageTimer.REINVITE_RETRY, now)
+            return True
+        if response.status == 422 and session.refresher.timer.refused(response):
+            self.send(now)  # RFC 4028 §7.3
+            return True
+        return False
+
+    def _acknowledge(self, response: Response, now: float) -> None:
         if self._ack is None:
+            if not self._session.is_over:
+                self._session.refresher.agreed(response, now)
             self._dialog.refresh_target(response)  # §12.2.1.2
             request, hop = self._core.dialog_request(
                 self._dialog,
@@ -124,8 +141,10 @@ class Reinvite:
             self._ack = Send(request.to_bytes(), hop)
         self._core.layer.sends.append(self._ack)
 
-    def _complete(self, response: Response | None) -> None:
+    def _complete(self, response: Response | None, now: float) -> None:
         if self.waits:
             self.waits = self.in_progress = False
             if not self._session.is_over:
+                if response is None or response.status >= 300:
+                    self._session.refresher.failed(now)
                 self._core.events.append(ReinviteCompleted(self._session, response))

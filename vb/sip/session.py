@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from vb.sip.core import Core, Lines
@@ -17,14 +18,17 @@ from vb.sip.effects import (
     Hop,
     ReinviteReceived,
     SessionEnded,
+    UpdateCompleted,
 )
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
 from vb.sip.invite_server import InviteServer
+from vb.sip.refresh import Refresher
 from vb.sip.reinvite import Offer, Reinvite
 from vb.sip.routing import wants_secure_contact
 from vb.sip.timers import TimerTable, UsageTimer
 from vb.sip.transaction import Cause, Transaction
+from vb.sip.update import Update
 
 if TYPE_CHECKING:
     from vb.sip.message import Request, Response
@@ -65,11 +69,13 @@ class Session:
         "_success_transaction",
         "_told",
         "_tries",
+        "_update",
         "call_id",
         "credentials",
         "dialog",
         "hop",
         "local_tag",
+        "refresher",
         "request",
         "state",
         "timers",
@@ -96,6 +102,8 @@ class Session:
         self._success: Response | None = None
         self._success_transaction: InviteServer | None = None
         self._interval = 0.0
+        self._update: Update | None = None
+        self.refresher = Refresher(core, self)
         self._tries: Tries | None = None
         self.credentials: DigestClient | None = None
         """What answers challenges of our requests in this dialog."""
@@ -137,11 +145,23 @@ class Session:
         """
         if self.state is not SessionState.CONFIRMED or self.dialog is None or self._bye_headers is not None:
             raise LocalError(f"re-INVITE in state {self.state.value}")
-        if self._glares() or self._pending is not None or (self._reinvite is not None and self._reinvite.waits):
+        if self.is_changing:
             raise LocalError("another INVITE of this session is in progress")
         offer = Offer(body, content_type, tuple(Headers(headers)))
         self._reinvite = Reinvite(self._core, self, self.dialog, offer)
         self._reinvite.send(now)
+
+    def update(self, now: float, body: bytes, headers: Lines = (), content_type: str = "application/sdp") -> None:
+        """Change the session by an UPDATE (RFC 3311 §5.1), also before the answer; `UpdateCompleted` follows.
+
+        Raises LocalError when the first offer has no answer yet, or another change is in progress.
+        """
+        dialog = self.dialog
+        if dialog is None or self.is_over or self._bye_headers is not None or not dialog.exchanged:
+            raise LocalError(f"UPDATE in state {self.state.value}")
+        if self.is_changing or self.is_updating:
+            raise LocalError("another offer of this session is in progress")
+        self.start_update(now, Offer(body, content_type, tuple(Headers(headers))), self._updated)
 
     def respond_reinvite(
         self,
@@ -161,6 +181,8 @@ class Session:
         if transaction is None:
             raise LocalError("no re-INVITE is pending")
         lines = [*headers]
+        if 200 <= status < 300:
+            lines += self.refresher.answer(request_of(transaction), now)
         if status < 300:
             lines.insert(0, self._core.contact(self.hop, secure=wants_secure_contact(request_of(transaction))))
         response = self._core.response(
@@ -187,19 +209,31 @@ class Session:
     def receive_reinvite(self, transaction: ServerTransaction, now: float) -> None:
         """A re-INVITE or an UPDATE with an offer. Sequence and content have been checked."""
         core = self._core
+        request = request_of(transaction)
+        dialog = self.dialog_with(request.from_.tag or "")
+        assert dialog is not None
         if self._pending is not None:
-            # §14.2: one that comes before we answered the first: 500 with a random Retry-After of 0 to 10 s.
-            core.respond(transaction, now, 500, headers=[("Retry-After", str(core.rng.randrange(11)))])
-        elif self._glares() or self.state is not SessionState.CONFIRMED:
-            core.respond(transaction, now, 491)  # §14.2: an INVITE of this dialog is still in progress
+            self._refuse_for_now(transaction, now)  # §14.2, RFC 3311 §5.2: before we answered the first
+        elif self._glares():
+            core.respond(transaction, now, 491)  # §14.2, RFC 3311 §5.2: an offer of ours is still in progress
+        elif self.state is not SessionState.CONFIRMED and not (request.method == "UPDATE" and dialog.exchanged):
+            self._refuse_early(transaction, now)
         else:
-            assert self.dialog is not None
-            request = request_of(transaction)
-            self.dialog.refresh_target(request)  # §12.2.2
+            dialog.refresh_target(request)  # §12.2.2, RFC 3311 §5.2
             if request.method == "INVITE" and core.config.auto_trying:
                 core.respond(transaction, now, 100)
             self._pending = transaction
             core.events.append(ReinviteReceived(self, request))
+
+    def receive_refresh(self, transaction: ServerTransaction, now: float) -> None:
+        """An UPDATE without an offer: a new target, and a refresh of the session (RFC 3311 §5.2, RFC 4028 §7.4)."""
+        request = request_of(transaction)
+        dialog = self.dialog_with(request.from_.tag or "")
+        assert dialog is not None
+        dialog.refresh_target(request)
+        contact = self._core.contact(self.hop, secure=wants_secure_contact(request))
+        lines = [contact, *self.refresher.answer(request, now)]
+        self._core.respond(transaction, now, 200, headers=lines)
 
     def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
         """§15.1.2. One that crosses ours is answered, and told by `ByeCompleted` alone."""
@@ -237,13 +271,34 @@ class Session:
     def is_over(self) -> bool:
         return self.state is SessionState.TERMINATED
 
-    def retry_reinvite(self, now: float) -> bool:
-        """After a 491: later, the side that owns the Call-ID more so (§14.1). False when there is no later."""
-        if self.is_over:
-            return False
+    @property
+    def is_changing(self) -> bool:
+        """An offer of either side has no answer yet, or one of ours waits for its next try."""
+        waits = self._reinvite is not None and self._reinvite.waits
+        return self._glares() or self._pending is not None or waits
+
+    @property
+    def is_updating(self) -> bool:
+        """An UPDATE of ours is in progress, with or without an offer."""
+        return self._update is not None and self._update.in_progress
+
+    def retry_later(self, timer: UsageTimer, now: float) -> None:
+        """After a 491: the side that owns the Call-ID waits longer (§14.1)."""
         least, most = (2.1, 4.0) if self.owns_call_id else (0.0, 2.0)
-        self._start(UsageTimer.REINVITE_RETRY, now + self._core.rng.uniform(least, most))
-        return True
+        self.start_timer(timer, now + self._core.rng.uniform(least, most))
+
+    # From updates of ours.
+
+    def start_update(
+        self, now: float, offer: Offer | None, completed: Callable[[Response | None, float], None]
+    ) -> None:
+        assert self.dialog is not None
+        self._update = Update(self._core, self, self.dialog, offer, completed)
+        self._update.send(now)
+
+    def _updated(self, response: Response | None, now: float) -> None:
+        if not self.is_over:
+            self._core.events.append(UpdateCompleted(self, response))
 
     # From the transactions.
 
@@ -275,7 +330,7 @@ class Session:
             if self._success is None or self._success_transaction is None:
                 return
             self._interval = min(2 * self._interval, self._core.config.timers.t2)
-            self._start(UsageTimer.RETRANSMIT, now + self._interval)
+            self.start_timer(UsageTimer.RETRANSMIT, now + self._interval)
             self._core.layer.respond(self._success_transaction, self._success, now)
         elif timer is UsageTimer.ACK_WAIT:
             self._stop_success()
@@ -283,15 +338,29 @@ class Session:
             self._send_bye(now, self._bye_headers or ())
         elif timer is UsageTimer.REINVITE_RETRY and self._reinvite is not None and not self.is_over:
             if self._success is not None or self._pending is not None:
-                self.retry_reinvite(now)  # the peer was faster: after its turn
+                self.retry_later(UsageTimer.REINVITE_RETRY, now)  # the peer was faster: after its turn
             else:
                 self._reinvite.send(now)
         elif timer is UsageTimer.REINVITE_WAIT and self._reinvite is not None:
             self._reinvite.give_up(now)
+        elif timer is UsageTimer.UPDATE_RETRY and self._update is not None and not self.is_over:
+            self._update.send(now)
+        elif timer in (UsageTimer.REFRESH, UsageTimer.SESSION_EXPIRES) and not self.is_over:
+            self.refresher.expired(timer, now)
 
     def _glares(self) -> bool:
         """An INVITE of ours, or a 2xx of ours without its ACK, is in progress (§14.2, RFC 5407 §3.1.4)."""
-        return self._success is not None or (self._reinvite is not None and self._reinvite.in_progress)
+        updates = self._update is not None and self._update.in_progress and self._update.offer is not None
+        return self._success is not None or updates or (self._reinvite is not None and self._reinvite.in_progress)
+
+    def _refuse_for_now(self, transaction: ServerTransaction, now: float) -> None:
+        """500 with a random Retry-After of 0 to 10 s (§14.2, RFC 3311 §5.2)."""
+        retry = [("Retry-After", str(self._core.rng.randrange(11)))]
+        self._core.respond(transaction, now, 500, headers=retry)
+
+    def _refuse_early(self, transaction: ServerTransaction, now: float) -> None:
+        """A new offer while the first has no answer; ours, unless the side says otherwise (RFC 3311 §5.2)."""
+        self._core.respond(transaction, now, 491)
 
     def _tell_end(self, event: Event) -> None:
         """One event tells how a session ended, whatever else still arrives."""
@@ -305,8 +374,8 @@ class Session:
         self._success, self._success_transaction = response, transaction
         self._interval = values.t1
         # Before the transaction's own Timer L of the same length, so that the end of the wait comes first.
-        self._start(UsageTimer.ACK_WAIT, now + values.give_up)
-        self._start(UsageTimer.RETRANSMIT, now + self._interval)
+        self.start_timer(UsageTimer.ACK_WAIT, now + values.give_up)
+        self.start_timer(UsageTimer.RETRANSMIT, now + self._interval)
         self._core.layer.respond(transaction, response, now)
 
     def _stop_success(self) -> None:
@@ -350,14 +419,14 @@ class Session:
             self._core.active -= 1
             self.request.headers.compact()
         if self._reinvite is not None and self._reinvite.waits:
-            self._start(UsageTimer.REINVITE_WAIT, now + self._core.config.timers.give_up)
+            self.start_timer(UsageTimer.REINVITE_WAIT, now + self._core.config.timers.give_up)
         self._drop_dialogs()
 
     def _drop_dialogs(self) -> None:
         if self.dialog is not None:
             self._core.dialogs.pop(self.dialog.id, None)
 
-    def _start(self, timer: UsageTimer, at: float) -> None:
+    def start_timer(self, timer: UsageTimer, at: float) -> None:
         self.timers.start(timer, at)
         self._core.layer.deadlines.update(self)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from vb.sip.errors import RemoteError
+from vb.sip.session_timer import too_small
 from vb.sip.validate import validate
 
 if TYPE_CHECKING:
@@ -48,8 +49,14 @@ def check_headers(request: Request, config: UaConfig) -> Refusal | None:
     if unknown:
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))  # §8.2.2.3
     if request.method in _WITH_BODY:
-        return _check_body(request, config)
+        return _check_body(request, config) or _check_interval(request, config)
     return None
+
+
+def _check_interval(request: Request, config: UaConfig) -> Refusal | None:
+    """RFC 4028 §9; asked of refreshes too."""
+    least = too_small(request, config.min_se) if "timer" in config.supported else None
+    return None if least is None else Refusal(422, (("Min-SE", str(least)),))
 
 
 def _check_body(request: Request, config: UaConfig) -> Refusal | None:

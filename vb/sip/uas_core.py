@@ -146,8 +146,7 @@ class UasCore:
         elif request.method == "INVITE" or (request.method == "UPDATE" and request.body):
             session.receive_reinvite(transaction, now)
         elif request.method == "UPDATE":
-            dialog.refresh_target(request)  # RFC 3311 §5.2
-            self._core.respond(transaction, now, 200, headers=[self._contact(request, source)])
+            session.receive_refresh(transaction, now)
         else:
             refusal = self._decide_inside(request, source)
             self._core.respond(transaction, now, refusal.status, refusal.reason, headers=refusal.headers)

@@ -139,7 +139,7 @@ class UserAgent:
             hop,
             from_=tagged(from_, local_tag),
             to=to,
-            headers=headers,
+            headers=[*self._core.asks(), *headers],
             body=body,
             content_type=content_type,
             routes=routes,

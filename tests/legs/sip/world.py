@@ -35,6 +35,10 @@ SERVER, PEER = "192.0.2.1", "192.0.2.2"
 PCMU_PCMA = parse_codec_names("PCMU,PCMA")[0]
 
 
+AGENT: dict[str, Any] = {"supported": ("timer",), "session_expires": 1800}
+"""What the composition root tells the agent beside addresses."""
+
+
 def sdp(formats: str = "0 8 101", direction: str = "sendrecv", port: int = 40000, extra: str = "") -> bytes:
     """A peer's description. ``direction`` "" leaves the attribute out."""
     lines = [
@@ -150,6 +154,7 @@ async def world(weather: Weather | None = None, **settings: Any) -> AsyncIterato
         contact=lambda hop: contact_of(sip_settings, hop),
         sent_by=lambda hop: sent_by_of(sip_settings, hop),
         user_agent=sip_settings.host_name,
+        **AGENT,
     )
     agent = UserAgent(config, random.Random(2))
     events: list[Callable[[Event], None]] = []

@@ -13,7 +13,7 @@ from vb.call.errors import Conflict, Invalid
 from vb.call.events import Webhook
 from vb.call.leg import TALKING, Leg, LegType
 from vb.call.lifetime import Cause
-from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT, word_of
+from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT, SESSION_EXPIRED, word_of
 from vb.legs.sip.media import CallMedia
 from vb.legs.sip.peer_request import reason_of, states_direction
 from vb.legs.sip.settings import Address, Platform
@@ -26,9 +26,11 @@ from vb.sip.effects import (
     AckTimeout,
     ByeReceived,
     Event,
+    RefreshDue,
     ReinviteCompleted,
     ReinviteReceived,
     SessionEnded,
+    SessionExpired,
 )
 from vb.sip.errors import LocalError
 from vb.sip.message import Request, Response
@@ -95,8 +97,15 @@ class SipLeg(Leg):
         match event:
             case ReinviteReceived(request=request):
                 self._reinvited(request)
+            case ReinviteCompleted(response=response) if self._wanted_hold is not None:
+                self._hold_completed(response, self._wanted_hold)
             case ReinviteCompleted(response=response):
-                self._hold_completed(response)
+                self._refreshed(response)
+            case RefreshDue():
+                self._refresh()
+            case SessionExpired():  # the agent has sent BYE
+                self._over_at_the_peer = True
+                self.end(SESSION_EXPIRED)
             case AckReceived(request=request, reinvite=True):
                 self._reinvite_acknowledged(request)
             case ByeReceived(request=request):
@@ -236,8 +245,12 @@ class SipLeg(Leg):
             self._respond_reinvite(491, b"")
             return
         self._offering = True
-        direction: Direction = "sendonly" if self._held_by_us else "sendrecv"
-        self._respond_reinvite(200, self._media.negotiation.create_offer(self._media.number, direction=direction))
+        self._respond_reinvite(200, self._offer_now(self._held_by_us, every_codec=True))
+
+    def _offer_now(self, held: bool, *, every_codec: bool = False) -> bytes:
+        """Our offer inside the call; ``every_codec`` where the peer asks what we can do (RFC 3261 §14.2)."""
+        direction: Direction = "sendonly" if held else "sendrecv"
+        return self._media.negotiation.create_offer(self._media.number, direction=direction, every_codec=every_codec)
 
     def _reinvite_acknowledged(self, request: Request) -> None:
         if not self._offering:
@@ -282,6 +295,28 @@ class SipLeg(Leg):
         log.info("leg held" if held else "leg unheld", extra={"leg_id": self.id})
         self.publish("leg.hold" if held else "leg.unhold", {"leg_type": self.type})
 
+    # --- session timer (RFC 4028)
+
+    def _refresh(self) -> None:
+        """A re-INVITE that changes nothing (§7.4); what became of it as a refresh is the agent's business."""
+        session = self.session
+        body = self._offer_now(self._held_by_us)
+        try:
+            self._platform.endpoint.command(lambda now: session.reinvite(now, body))
+        except LocalError as error:
+            log.warning("no refresh", extra={"leg_id": self.id, "error": str(error)})
+
+    def _refreshed(self, response: Response | None) -> None:
+        if response is None or response.status >= 300:
+            log.info("refresh failed", extra={"leg_id": self.id, "sip_code": response.status if response else None})
+            return
+        try:
+            self._media.negotiation.receive_answer(response.body)
+        except (SdpError, NotAcceptable) as error:
+            log.warning("answer to a refresh cannot be used", extra={"leg_id": self.id, "error": str(error)})
+            return
+        self._apply_direction(response.body)
+
     # --- hold by us
 
     def _ask_hold(self, held: bool) -> None:
@@ -293,18 +328,15 @@ class SipLeg(Leg):
         if self._wanted_hold is not None:
             raise Conflict("a hold or unhold is under way")
         session = self.session
-        direction: Direction = "sendonly" if held else "sendrecv"
-        body = self._media.negotiation.create_offer(self._media.number, direction=direction)
+        body = self._offer_now(held)
         try:
             self._platform.endpoint.command(lambda now: session.reinvite(now, body))
         except LocalError as error:
             raise Conflict(f"the call is being changed: {error}") from None
         self._wanted_hold = held
 
-    def _hold_completed(self, response: Response | None) -> None:
-        wanted, self._wanted_hold = self._wanted_hold, None
-        if wanted is None:
-            return
+    def _hold_completed(self, response: Response | None, wanted: bool) -> None:
+        self._wanted_hold = None
         verb = "hold" if wanted else "unhold"
         try:
             if response is None or response.status >= 300:
