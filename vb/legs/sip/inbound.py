@@ -21,6 +21,7 @@ from vb.call.reasons import (
 )
 from vb.legs.sip.identity import user_of
 from vb.legs.sip.outbound_request import chosen_codecs
+from vb.legs.sip.reason_header import reason_header, reason_of
 from vb.legs.sip.settings import Address, Platform
 from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
@@ -92,9 +93,10 @@ class SipInboundLeg(SipLeg):
         if self.cause is not None:
             return
         match event:
-            case InviteCancelled():
+            case InviteCancelled(request=request):
                 self._over_at_the_peer = True
-                self.end(CALLER_CANCEL)
+                code, text = reason_of(request)
+                self.end(CALLER_CANCEL, sip_code=code, sip_reason=text)
             case AckReceived(request=request, reinvite=False):
                 self._acknowledged(request)
             case _:
@@ -155,7 +157,7 @@ class SipInboundLeg(SipLeg):
 
     def close_session(self, session: Session, cause: Cause, now: float) -> None:
         if session.state is not SessionState.EARLY:
-            session.bye(now)
+            session.bye(now, [reason_header(cause)])
             return
         later = [("Retry-After", str(self._platform.settings.retry_after))] if cause.reason in _BUSY_LATER else []
         self._uas.reject(now, final_of(cause.reason), headers=later)

@@ -9,6 +9,7 @@ from vb.call.errors import Invalid
 from vb.call.reasons import API_HANGUP, CONNECT_FAILED, INVITE_FAILED, REJECTIONS, RING_TIMEOUT, word_of
 from vb.legs.sip.identity import custom_headers, from_of, identity_headers, loose, merged, proxy_of, target_of, to_of
 from vb.legs.sip.outbound_request import OutboundRequest, check_times, check_transport, chosen_codecs
+from vb.legs.sip.reason_header import reason_header
 from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
@@ -117,6 +118,7 @@ class SipOutboundLeg(SipLeg):
             credentials=self._credentials(),
         )
         session.user_data = self
+        self._platform.traces.claim(self.id, session.call_id)
 
     def _credentials(self) -> Credentials | None:
         auth = self._request.auth
@@ -143,7 +145,8 @@ class SipOutboundLeg(SipLeg):
         assert uac is not None
         self._platform.endpoint.command(uac.ack)  # RFC 3261 §13.2.2.4: whatever comes of the answer
         if self.cause is not None:
-            self._platform.endpoint.command(uac.bye)
+            ended = self.cause
+            self._platform.endpoint.command(lambda now: uac.bye(now, [reason_header(ended)]))
             return
         self._deadlines.drop("ring_timeout")
         try:

@@ -147,6 +147,9 @@ class SipService:
     def _adopt(self, leg: SipLeg) -> None:
         assert self._nursery is not None
         self._platform.legs.add(leg)
+        traces = self._platform.traces
+        traces.claim(leg.id, leg.call_id)
+        leg.on_ended.append(lambda ended: traces.end(ended.id))
         self._nursery.start_soon(leg.live)
 
     def _guarded(self, leg: SipLeg, step: Any) -> None:

@@ -12,6 +12,7 @@ import attrs
 from vb.call.errors import Unavailable
 from vb.call.events import EventBus, Webhook
 from vb.call.legs import Legs
+from vb.call.traces import CallTraces
 from vb.sdp.formats import Codec
 from vb.sip.uri import Uri
 
@@ -89,3 +90,4 @@ class Platform:
     bus: EventBus
     legs: Legs
     rng: Random
+    traces: CallTraces = attrs.field(factory=CallTraces)

@@ -15,7 +15,8 @@ from vb.call.leg import TALKING, Leg, LegType
 from vb.call.lifetime import Cause
 from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT, SESSION_EXPIRED, word_of
 from vb.legs.sip.media import CallMedia
-from vb.legs.sip.peer_request import reason_of, states_direction
+from vb.legs.sip.peer_request import states_direction
+from vb.legs.sip.reason_header import reason_header, reason_of
 from vb.legs.sip.settings import Address, Platform
 from vb.media.events import DtmfReceived, MediaEvent, RowFailed
 from vb.sdp.errors import NotAcceptable, SdpError
@@ -147,7 +148,7 @@ class SipLeg(Leg):
 
     def close_session(self, session: Session, cause: Cause, now: float) -> None:
         """Tell the peer: BYE, or what stands for it before the answer."""
-        session.bye(now)
+        session.bye(now, [reason_header(cause)])
 
     def release_media(self) -> None:
         self._media.release()
@@ -345,8 +346,10 @@ class SipLeg(Leg):
             current = self._media.negotiation.receive_answer(response.body)
         except (SdpError, NotAcceptable) as error:
             self.publish("leg.command_failed", {"command": verb, "error": f"{verb} re-INVITE: {error}"})
-            if response is None or response.status in (408, 481):  # RFC 3261 §14.1, §12.2.1.2: the dialog is dead
-                self.end(word_of(408 if response is None else response.status))
+            if response is None:  # RFC 3261 §14.1, §12.2.1.2: the dialog is dead
+                self.end(word_of(408))
+            elif response.status in (408, 481):
+                self.end(word_of(response.status), sip_code=response.status, sip_reason=response.reason[:200])
             return
         self._held_by_us = wanted
         if not wanted:
