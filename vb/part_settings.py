@@ -43,6 +43,7 @@ def sip_settings(config: Config) -> SipSettings:
         codecs=config.sip_codecs,
         auto_ringing=config.sip_auto_ringing,
         strict_mlines=config.sip_sdp_strict_mline_answer,
+        speech_detection=config.speech_detection_enabled,
         ring_limit=config.sip_ring_limit_ms / 1000,
         max_calls=config.sip_max_calls,
         max_parked=config.sip_max_parked,

@@ -25,11 +25,15 @@ class FakePort:
     def __init__(self, statistics: FakeStatistics | None = None) -> None:
         self.muted = False
         self.deaf = False
+        self.detects_speech = False
         self.closed = 0
         self._statistics = statistics or FakeStatistics()
 
     def statistics(self) -> FakeStatistics:
         return self._statistics
+
+    def detect_speech(self, wanted: bool) -> None:
+        self.detects_speech = wanted
 
     def close(self) -> None:
         self.closed += 1

@@ -52,6 +52,28 @@ async def test_mute_and_deaf_wait_for_the_port() -> None:
     assert leg.accept_dtmf is False
 
 
+async def test_speaking_is_told_while_connected_and_ends_before_the_leg() -> None:
+    recorder = Recorder()
+    leg = FakeLeg(recorder.bus)
+    leg.set_speech_detection(True)
+    port = FakePort()
+    leg.attach_port(port)  # type: ignore[arg-type]
+    assert port.detects_speech is False
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(leg.live)
+        await trio.sleep(1)
+        leg.mark_connected()
+        assert port.detects_speech is True
+        for speaking in (True, True, False, True):
+            leg.set_speaking(speaking)
+        leg.set_speech_detection(False)
+        assert port.detects_speech is False
+        leg.set_speaking(True)
+        leg.end("api_hangup")
+    spoken = ["speaking.started", "speaking.stopped"]
+    assert recorder.types == ["leg.connected", *spoken, *spoken, *spoken, "leg.disconnected"]
+
+
 async def test_verbs_that_do_not_fit_say_so() -> None:
     leg = FakeLeg(Recorder().bus)
     for verb in (leg.ring, leg.early_media, leg.answer, lambda: leg.send_dtmf("1")):

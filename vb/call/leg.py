@@ -13,7 +13,7 @@ import trio
 from vb.call.cdr import Cdr, quality_view
 from vb.call.deadlines import Deadlines
 from vb.call.errors import Conflict, Invalid, NotFound
-from vb.call.events import EventBus, Webhook
+from vb.call.events import EventBus, RoomLike, Webhook
 from vb.call.lifetime import Cause, Life
 from vb.call.reasons import API_HANGUP, MAX_DURATION
 
@@ -43,8 +43,8 @@ TALKING: frozenset[str] = frozenset({"connected", "held"})
 class Leg(abc.ABC):
     """One leg. Its life is a task (``live``) with a nursery; ``end`` is the only way to end it.
 
-    Public attributes are read by everybody and written only by the leg, except ``room_id`` and ``role``, which belong
-    to the room. ``headers`` are the ``X-`` headers of an inbound INVITE.
+    Public attributes are read by everybody and written only by the leg, except ``room``, ``room_id`` and ``role``, that
+    belong to the room. ``headers`` are the ``X-`` headers of an inbound INVITE.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Leg(abc.ABC):
         self.type: LegType = type_
         self.state: LegState = "ringing"
         self.room_id = ""
+        self.room: RoomLike | None = None
         self.role = ""
         self.muted = False
         self.deaf = False
@@ -71,6 +72,8 @@ class Leg(abc.ABC):
         self.headers: dict[str, str] = dict(headers or {})
         self.webhook = webhook
         self.port: Port | None = None
+        self.speaking = False
+        self._detects_speech = False
         self.created_at = trio.current_time()
         self.connected_at: float | None = None
         self.cdr: Cdr | None = None
@@ -211,8 +214,22 @@ class Leg(abc.ABC):
         port.deaf = self.deaf
         self._has_port.set()
 
+    def set_speech_detection(self, wanted: bool) -> None:
+        """Whether ``speaking.started`` and ``speaking.stopped`` are published while the leg is connected."""
+        self._detects_speech = wanted
+        if self.port is not None and self.connected_at is not None:
+            self.port.detect_speech(wanted)
+        if not wanted:
+            self.set_speaking(False)
+
     async def wait_port(self) -> None:
         """Return when the leg has got a media port; a leg that ends without one is for the caller to cancel."""
+    def set_speaking(self, speaking: bool) -> None:
+        """The peer has begun or stopped to speak."""
+        if speaking != self.speaking:
+            self.speaking = speaking
+            self._bus.publish("speaking.started" if speaking else "speaking.stopped", leg=self, room=self.room)
+
         await self._has_port.wait()
 
     def mark_connected(self, data: Mapping[str, Any] | None = None) -> None:
@@ -236,6 +253,8 @@ class Leg(abc.ABC):
     def say_goodbye(self, cause: Cause) -> None:
         """Tell the peer that it is over (BYE, CANCEL, a final response); called once, must not wait."""
 
+        if self.port is not None and self._detects_speech:
+            self.port.detect_speech(True)
     @abc.abstractmethod
     def release_media(self) -> None:
         """Give back what the media port used (the RTP port number); called once, after the port was closed."""
@@ -280,6 +299,7 @@ class Leg(abc.ABC):
                 "cdr": self.cdr.view(),
                 "quality": self._quality,
                 "sip_code": cause.sip_code,
+            self.set_speaking(False)
                 "sip_reason": cause.sip_reason,
             },
         )

@@ -66,7 +66,7 @@ class Room:
         assert leg.port is not None
         assert not self.deleted
         leg.port.join(self.mix)
-        leg.room_id = self.id
+        leg.room_id, leg.room = self.id, self
         self.members[leg.id] = leg
         for watcher in tuple(self.watchers):
             watcher(leg, True)
@@ -76,7 +76,7 @@ class Room:
         for watcher in tuple(self.watchers):
             watcher(leg, False)
         del self.members[leg.id]
-        leg.room_id = ""
+        leg.room_id, leg.room = "", None
         if leg.port is not None:
             leg.port.leave()
         if not self.members:

@@ -76,6 +76,7 @@ def _outbound(body: CreateLegBody) -> OutboundRequest:
         app_id=body.app_id,
         webhook=webhook_of(body.webhook_url, body.webhook_secret),
         accept_dtmf=body.accept_dtmf is not False,
+        speech_detection=body.speech_detection,
         auth=Credentials(auth.username, auth.password) if auth is not None else None,
     )
 
@@ -133,6 +134,8 @@ def answer_leg(services: Services, leg_id: str, body: AnswerBody) -> Any:
     if body.streams:
         raise NotBuilt("streams is not built yet")
     leg.answer(body.codec or None, list(body.codecs) or None)
+    if body.speech_detection is not None:
+        leg.set_speech_detection(body.speech_detection)
     return {"status": "answering"}
 
 

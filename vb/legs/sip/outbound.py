@@ -47,6 +47,8 @@ class SipOutboundLeg(SipLeg):
             accept_dtmf=request.accept_dtmf,
             max_duration=request.max_duration,
         )
+        if request.speech_detection is not None:
+            self.set_speech_detection(request.speech_detection)
         self._request = request
         self._routes = (NameAddr("", proxy),) if proxy is not None else ()
         self._from = from_of(request.from_, settings, address.advertised, self._target.scheme)

@@ -35,6 +35,7 @@ class OutboundRequest:
     app_id: str = ""
     webhook: Webhook | None = None
     accept_dtmf: bool = True
+    speech_detection: bool | None = None
     auth: Credentials | None = None
 
 

@@ -48,6 +48,7 @@ class SipSettings:
     codecs: tuple[Codec, ...] = ()
     auto_ringing: bool = False
     strict_mlines: bool = True
+    speech_detection: bool = False
     ring_limit: float = 180.0
     max_calls: int = 0
     max_parked: int = 1000

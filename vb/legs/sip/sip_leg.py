@@ -18,7 +18,7 @@ from vb.legs.sip.media import CallMedia
 from vb.legs.sip.peer_request import states_direction
 from vb.legs.sip.reason_header import reason_header, reason_of
 from vb.legs.sip.settings import Address, Platform
-from vb.media.events import DtmfReceived, MediaEvent, RowFailed
+from vb.media.events import DtmfReceived, MediaEvent, RowFailed, SpeechStarted, SpeechStopped
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sdp.formats import Codec
 from vb.sdp.offer_answer import Direction
@@ -68,6 +68,7 @@ class SipLeg(Leg):
             accept_dtmf=accept_dtmf,
             max_duration=max_duration,
         )
+        self.set_speech_detection(platform.settings.speech_detection)
         self._platform = platform
         self._session: Session | None = None
         self._media = CallMedia(platform, address, codecs)
@@ -195,6 +196,8 @@ class SipLeg(Leg):
                     "dtmf.received",
                     {"digit": digit, "seq": self._digits, "method": "rfc4733", "duration_ms": duration},
                 )
+            case SpeechStarted() | SpeechStopped():
+                self.set_speaking(isinstance(event, SpeechStarted))
             case RowFailed(error=error):
                 log.error("media row failed", extra={"leg_id": self.id, "error": repr(error)})
                 self.end(INTERNAL_ERROR)
