@@ -48,6 +48,7 @@ def sip_settings(config: Config) -> SipSettings:
         max_calls=config.sip_max_calls,
         max_parked=config.sip_max_parked,
         rtp_timeout=config.rtp_timeout_ms / 1000,
+        challenge_lifetime=config.sip_inbound_auth_nonce_ttl_seconds,
         outbound_proxy=parse_uri(config.sip_outbound_proxy) if config.sip_outbound_proxy else None,
         webhook=_global_webhook(config),
     )

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vb.sip.digest import ALGORITHMS, Challenge, Credentials, authorization, challenges_of, hash_credentials
-from vb.sip.digest_server import Answer, Demand, Secret, answers_of, checked_qop, is_ha1, is_valid
+from vb.sip.digest_server import Answer, Demand, Secret, answers_of, is_ha1, is_valid
 from vb.sip.headers import Headers
 from vb.sip.message import Request, Response
 from vb.sip.uri import parse_uri
@@ -131,10 +131,6 @@ def test_the_line_says_everything_back() -> None:
 )
 def test_is_ha1(text: str, algorithm: str, good: bool) -> None:
     assert is_ha1(text, algorithm) is good
-
-
-def test_checked_qop() -> None:
-    assert checked_qop(["AUTH", "auth-int", "auth"]) == ("auth", "auth-int")
 
 
 def test_secrets_are_not_shown() -> None:

@@ -129,6 +129,18 @@ class CodecBody(Body):
     codec: str = ""
 
 
+class ChallengeBody(Body):
+    """``max_expires`` is for registrations; a call has none."""
+
+    realm: str = ""
+    username: str = ""
+    password: str = ""
+    ha1: str = ""
+    algorithm: str = ""
+    qop: list[str] = msgspec.field(default_factory=list)
+    max_expires: int = 0
+
+
 class DigitsBody(Body):
     digits: str = ""
 

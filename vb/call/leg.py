@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import trio
@@ -166,6 +166,19 @@ class Leg(abc.ABC):
     def answer(self, codec: str | None = None, codecs: list[str] | None = None) -> None:
         """Answer an inbound call, with ``codec`` or the first of ``codecs`` that was offered; None: our choice."""
         raise Invalid("only SIP and WhatsApp inbound legs can be answered")
+
+    def challenge(
+        self,
+        *,
+        realm: str,
+        username: str = "",
+        password: str = "",
+        ha1: str = "",
+        algorithm: str = "",
+        qop: Sequence[str] = (),
+    ) -> None:
+        """Ask an inbound caller for credentials; the leg ends, and a good answer comes as a new one."""
+        raise Invalid("only SIP inbound legs can be challenged")
 
     def hold(self) -> None:
         """Put the peer on hold; ``leg.hold`` or ``leg.command_failed`` follows. No effect on a held one."""

@@ -19,6 +19,7 @@ SERVICE_UNAVAILABLE: Final = "service_unavailable"
 ROOM_DELETED: Final = "room_deleted"
 INTERNAL_ERROR: Final = "internal_error"
 SHUTDOWN: Final = "shutdown"
+CHALLENGED: Final = "challenged"
 
 # What an operator may say about a call that is not answered yet, and the final response an inbound caller gets for it.
 REJECTIONS: Final[dict[str, int]] = {
@@ -40,6 +41,7 @@ _FINALS: Final[dict[str, int]] = REJECTIONS | {
     SERVICE_UNAVAILABLE: 503,
     SHUTDOWN: 503,
     INTERNAL_ERROR: 500,
+    CHALLENGED: 401,
 }
 
 _WORDS: Final[dict[int, str]] = {

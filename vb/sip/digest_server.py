@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Sequence
 
 import attrs
 
@@ -113,11 +112,6 @@ def is_ha1(text: str, algorithm: str) -> bool:
     """Whether the text is a hash of that algorithm in hexadecimal."""
     length = len(hash_credentials(algorithm, "", "", ""))
     return re.fullmatch(f"[0-9a-fA-F]{{{length}}}", text) is not None
-
-
-def checked_qop(words: Sequence[str]) -> tuple[str, ...]:
-    """Offered qualities in lower case, each once."""
-    return tuple(dict.fromkeys(word.lower() for word in words))
 
 
 def _same(given: str, expected: str) -> bool:

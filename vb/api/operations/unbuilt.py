@@ -33,7 +33,6 @@ _TAGS: Final = {"legs": "Legs", "rooms": "Rooms", "sip": "SIP", "webrtc": "WebRT
 _TABLE: Final = """
 wsLeg GET /legs/websocket 101 400,500 - @wsquery
 moqLeg CONNECT /legs/moq 200 400,500,503 - ?sample_rate ?room_id ?app_id ?webhook_url ?webhook_secret
-challengeLeg POST /legs/{id}/challenge 202 400,404,409 challenge_leg @auth
 transferLeg POST /legs/{id}/transfer 202 400,404,409 leg_transfer target! replaces_leg_id
 acceptTransfer POST /legs/{id}/transfer/accept 202 404 accept_transfer
 transferProgress POST /legs/{id}/transfer/progress 202 400,404 progress_transfer status_code!:int reason

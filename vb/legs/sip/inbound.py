@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import trio
 
 from vb.call.errors import CommandError, Conflict, Invalid, Unavailable
 from vb.call.events import Webhook
@@ -12,6 +14,7 @@ from vb.call.lifetime import Cause
 from vb.call.reasons import (
     API_HANGUP,
     CALLER_CANCEL,
+    CHALLENGED,
     CONNECT_FAILED,
     NOT_ACCEPTABLE,
     REJECTIONS,
@@ -19,6 +22,7 @@ from vb.call.reasons import (
     SERVICE_UNAVAILABLE,
     final_of,
 )
+from vb.legs.sip.challenge import OpenChallenges, terms_of
 from vb.legs.sip.identity import user_of
 from vb.legs.sip.outbound_request import chosen_codecs
 from vb.legs.sip.reason_header import reason_header, reason_of
@@ -46,7 +50,9 @@ class SipInboundLeg(SipLeg):
         platform: Platform,
         address: Address,
         session: InviteServerSession,
-        decided: Callable[[], None] = lambda: None,
+        decided: Callable[[], None],
+        challenges: OpenChallenges,
+        auth_username: str | None = None,
     ) -> None:
         request = session.request
         headers = {name: value for name, value in request.headers if name[:2].lower() == "x-"}
@@ -61,6 +67,9 @@ class SipInboundLeg(SipLeg):
         )
         self.answering = False
         self._decided: Callable[[], None] | None = decided  # called once: answered, or over
+        self._challenges = challenges
+        self._auth_username = auth_username  # who it has proved to be
+        self._demand = ""  # what the caller is to answer, as a header value
         self._uas = session
         self._session = session
         # RFC 3261 §13.2.1: an INVITE without a description asks for ours in the 2xx.
@@ -78,6 +87,7 @@ class SipInboundLeg(SipLeg):
         request = self._uas.request
         offered = self._offer.codecs if self._offer is not None else ()
         hop = self._uas.hop
+        proved = {} if self._auth_username is None else {"authenticated": True, "auth_username": self._auth_username}
         return {
             "leg_type": self.type,
             "from": user_of(request.from_),
@@ -85,6 +95,7 @@ class SipInboundLeg(SipLeg):
             "sip_headers": self.headers,
             "offered_codecs": [_codec_view(codec, n) for n, codec in enumerate(offered, 1)],
             "source_address": f"[{hop.host}]:{hop.port}" if ":" in hop.host else f"{hop.host}:{hop.port}",
+            **proved,
         }
 
     # --- events
@@ -145,6 +156,23 @@ class SipInboundLeg(SipLeg):
             self.apply_media()
         log.info("leg answered", extra={"leg_id": self.id})
 
+    def challenge(
+        self,
+        *,
+        realm: str,
+        username: str = "",
+        password: str = "",
+        ha1: str = "",
+        algorithm: str = "",
+        qop: Sequence[str] = (),
+    ) -> None:
+        terms = terms_of(realm=realm, username=username, password=password, ha1=ha1, algorithm=algorithm, qop=qop)
+        if self.state != "ringing" or self.answering:
+            raise Conflict(f"leg is {self._shown_state()}, not ringing")
+        self._demand = self._challenges.demand(self.call_id, terms, trio.current_time()).line()
+        log.info("leg challenged", extra={"leg_id": self.id, "realm": realm})
+        self.end(CHALLENGED)
+
     def hangup(self, reason: str | None = None) -> None:
         if self.state not in ("ringing", "early_media") or self.answering:
             self.end(API_HANGUP)
@@ -159,8 +187,12 @@ class SipInboundLeg(SipLeg):
         if session.state is not SessionState.EARLY:
             session.bye(now, [reason_header(cause)])
             return
-        later = [("Retry-After", str(self._platform.settings.retry_after))] if cause.reason in _BUSY_LATER else []
-        self._uas.reject(now, final_of(cause.reason), headers=later)
+        lines = []
+        if cause.reason in _BUSY_LATER:
+            lines.append(("Retry-After", str(self._platform.settings.retry_after)))
+        if cause.reason == CHALLENGED:
+            lines.append(("WWW-Authenticate", self._demand))  # RFC 3261 §22.2
+        self._uas.reject(now, final_of(cause.reason), headers=lines)
 
     def _decide(self) -> None:
         decided, self._decided = self._decided, None

@@ -9,6 +9,7 @@ import trio
 
 from vb.call.errors import CommandError, Unavailable
 from vb.call.reasons import INTERNAL_ERROR
+from vb.legs.sip.challenge import OpenChallenges
 from vb.legs.sip.inbound import SipInboundLeg, auto_ring
 from vb.legs.sip.outbound import SipOutboundLeg
 from vb.legs.sip.outbound_request import OutboundRequest
@@ -27,6 +28,7 @@ class SipService:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._challenges = OpenChallenges(platform.settings.challenge_lifetime, platform.rng)
         self._nursery: trio.Nursery | None = None
         self._draining = False
         self._parked = 0
@@ -82,8 +84,9 @@ class SipService:
 
     def _invited(self, session: InviteServerSession) -> None:
         try:
-            refusal = self._overload()
-            leg = None if refusal else self._inbound_leg(session)
+            refusal, leg = self._overload(), None
+            if refusal is None:
+                refusal, leg = self._checked_leg(session)
         except SdpError as error:
             refusal, leg = (400, "Bad SDP"), None
             log.info("INVITE with unreadable SDP", extra={"call_id": session.call_id, "error": str(error)})
@@ -108,9 +111,17 @@ class SipService:
         )
         return (503, None) if full or self._draining or self._nursery is None else None
 
-    def _inbound_leg(self, session: InviteServerSession) -> SipInboundLeg:
+    def _checked_leg(self, session: InviteServerSession) -> tuple[tuple[int, str | None] | None, SipInboundLeg | None]:
+        """A leg, or 403 for a caller that answered our challenge and answered wrong."""
+        verdict = self._challenges.check(session.request, trio.current_time())
+        if verdict is not None and not verdict.valid:
+            log.info("credentials refused", extra={"call_id": session.call_id})
+            return (403, None), None
+        return None, self._inbound_leg(session, verdict.username if verdict is not None else None)
+
+    def _inbound_leg(self, session: InviteServerSession, auth_username: str | None) -> SipInboundLeg:
         address = self._platform.settings.address_for(session.hop.host)
-        leg = SipInboundLeg(self._platform, address, session, self._unpark)
+        leg = SipInboundLeg(self._platform, address, session, self._unpark, self._challenges, auth_username)
         session.user_data = leg
         return leg
 

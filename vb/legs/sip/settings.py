@@ -54,6 +54,7 @@ class SipSettings:
     max_parked: int = 1000
     rtp_timeout: float = 30.0
     hold_limit: float = 7200.0
+    challenge_lifetime: float = 60.0
     retry_after: int = 5
     outbound_proxy: Uri | None = None
     webhook: Webhook | None = None
