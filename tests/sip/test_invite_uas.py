@@ -358,7 +358,6 @@ def test_update_with_and_without_an_offer() -> None:
     ("method", "lines", "status"),
     [
         ("OPTIONS", (), 200),
-        ("REFER", ("Refer-To: <sip:x@y>",), 603),
         ("REFER", (), 400),
         ("NOTIFY", (), 481),
         ("INFO", (), 405),

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 Lines = Iterable[tuple[str, str]]
 
 _VIA_TRANSPORT = "SIP/2.0/"
+_MOST_PAST = 256
 
 
 def host_port(host: str, port: int) -> str:
@@ -42,6 +43,7 @@ class Core:
         self.layer = TransactionLayer(config.timers, use_source_socket=config.use_source_socket)
         self.events: list[Event] = []
         self.dialogs: dict[DialogId, Session] = {}
+        self.past_dialogs: dict[DialogId, None] = {}
         self.sessions = 0
         self.active = 0
         self.dropped: Counter[str] = Counter()
@@ -50,6 +52,14 @@ class Core:
         self._identity = [("Allow", ", ".join(config.allow)), ("Server", config.user_agent)]
         if config.supported:
             self._identity.insert(1, ("Supported", ", ".join(config.supported)))
+
+    def remember_past(self, dialog: Dialog | None) -> None:
+        """A call was and is over: an INVITE that would replace it is told so (RFC 3891 §3). The last ones only."""
+        if dialog is None or dialog.early:
+            return
+        self.past_dialogs[dialog.id] = None
+        if len(self.past_dialogs) > _MOST_PAST:
+            del self.past_dialogs[next(iter(self.past_dialogs))]
 
     # Randomness.
 

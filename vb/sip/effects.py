@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from vb.sip.invite_uac import InviteClientSession
     from vb.sip.invite_uas import InviteServerSession
     from vb.sip.message import Request, Response
+    from vb.sip.refer import SubscriptionState
+    from vb.sip.referral import ReferClient, Referral, ReferServer
     from vb.sip.session import Session
 
 Transport = Literal["UDP", "TCP", "TLS", "WS", "WSS"]
@@ -50,10 +52,14 @@ class Send:
 
 @attrs.frozen(eq=False)
 class InviteReceived:
-    """A new call: the INVITE passed every check of RFC 3261 §8.2; 100 has been sent; decide by verbs of the session."""
+    """A new call: the INVITE passed every check of RFC 3261 §8.2; 100 has been sent; decide by verbs of the session.
+
+    ``replaces`` is the session that its Replaces names: who accepts the call ends that one (RFC 3891 §3).
+    """
 
     session: InviteServerSession
     request: Request
+    replaces: Session | None = None
 
 
 @attrs.frozen(eq=False)
@@ -208,6 +214,59 @@ class RequestFailed:
     cause: Literal["timeout", "transport"]
 
 
+ReferralCause = Literal["timeout", "refused", "session"]
+
+
+class ReferralEvent:
+    """What the four events of a REFER have in common."""
+
+    referral: Referral
+
+    @property
+    def session(self) -> Session:
+        return self.referral.session
+
+
+@attrs.frozen(eq=False)
+class ReferReceived(ReferralEvent):
+    """A REFER inside a dialog (RFC 3515 §2.4.2): decide by ``referral.accept()`` or ``referral.reject()``."""
+
+    referral: ReferServer
+
+
+@attrs.frozen(eq=False)
+class ReferAnswered(ReferralEvent):
+    """The final response to our REFER (RFC 3515 §2.4.3); None after a timeout or transport error.
+
+    A 2xx is followed by `ReferNotified`, unless the peer did without a subscription (RFC 4488 §4).
+    """
+
+    referral: ReferClient
+    response: Response | None
+
+
+@attrs.frozen(eq=False)
+class ReferNotified(ReferralEvent):
+    """A NOTIFY about our REFER (RFC 3515 §2.4.4), answered. ``status`` is None when it says nothing of the call.
+
+    It may come before `ReferAnswered`. Nothing follows one whose ``state`` is terminated.
+    """
+
+    referral: ReferClient
+    status: int | None
+    reason: str
+    state: SubscriptionState
+
+
+@attrs.frozen(eq=False)
+class ReferralEnded(ReferralEvent):
+    """A subscription ended without its last NOTIFY, on either side: no news for too long, the peer does not want
+    them, or the session has ended."""
+
+    referral: Referral
+    cause: ReferralCause
+
+
 Event = (
     InviteReceived
     | InviteCancelled
@@ -228,4 +287,8 @@ Event = (
     | RequestReceived
     | ResponseReceived
     | RequestFailed
+    | ReferReceived
+    | ReferAnswered
+    | ReferNotified
+    | ReferralEnded
 )

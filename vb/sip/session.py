@@ -23,6 +23,7 @@ from vb.sip.effects import (
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
 from vb.sip.invite_server import InviteServer
+from vb.sip.referrals import Referrals
 from vb.sip.refresh import Refresher
 from vb.sip.reinvite import Offer, Reinvite
 from vb.sip.routing import wants_secure_contact
@@ -75,6 +76,7 @@ class Session:
         "dialog",
         "hop",
         "local_tag",
+        "referrals",
         "refresher",
         "request",
         "state",
@@ -92,6 +94,7 @@ class Session:
         self.state = state
         self.timers = TimerTable()
         self.user_data: object = None
+        self.referrals = Referrals(core, self)
         self._open = 0
         self._ended = False
         self._told = False
@@ -406,6 +409,7 @@ class Session:
 
     def _refuse_pending(self, now: float) -> None:
         """§15.1.2: requests that are still unanswered when the session ends get 487."""
+        self.referrals.close(now)
         pending, self._pending = self._pending, None
         if pending is not None:
             self._core.respond(pending, now, 487)
@@ -415,6 +419,7 @@ class Session:
         self._stop_success()
         self.timers.clear()
         if self.state is not SessionState.TERMINATED:
+            self._core.remember_past(self.dialog)
             self.state = SessionState.TERMINATED
             self._core.active -= 1
             self.request.headers.compact()

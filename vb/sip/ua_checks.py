@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from vb.sip.errors import RemoteError
+from vb.sip.refer import check_refer
+from vb.sip.replaces import replaces_of
 from vb.sip.session_timer import too_small
 from vb.sip.validate import validate
 
@@ -43,8 +45,10 @@ def check_headers(request: Request, config: UaConfig) -> Refusal | None:
         validate(request)
     if request.method == "REGISTER" and request.to.uri.scheme not in _SCHEMES:
         return Refusal(400, reason="To is no SIP URI")  # §10.2
-    if request.method == "REFER" and not _has_one(request, "Refer-To"):
-        return Refusal(400, reason="No Refer-To")  # RFC 3515 §2.4.2
+    if request.method == "REFER":
+        check_refer(request)
+    if request.method != "BYE":
+        replaces_of(request)
     unknown = [tag for tag in request.require if tag not in config.supported]
     if unknown:
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))  # §8.2.2.3
@@ -88,10 +92,6 @@ def _matches(accept: str, ours: str) -> bool:
     if wanted.endswith("/*"):
         return ours.startswith(wanted[:-1])
     return wanted == ours
-
-
-def _has_one(request: Request, name: str) -> bool:
-    return len(request.headers.get_all(name)) == 1
 
 
 def refusal_of(error: RemoteError) -> Refusal:

@@ -12,6 +12,8 @@ from vb.sip.errors import RemoteError, SipError
 from vb.sip.invite_server import InviteServer
 from vb.sip.invite_uas import InviteServerSession
 from vb.sip.message import Request, make_response
+from vb.sip.replaces import replaces_of
+from vb.sip.replacing import find_replaced
 from vb.sip.routing import response_hops, stamp_via, wants_secure_contact
 from vb.sip.salvage import salvage
 from vb.sip.session import Session
@@ -104,11 +106,17 @@ class UasCore:
         if self._config.max_sessions and self._core.active >= self._config.max_sessions:
             self._answer(arrival, None, self._overloaded())
             return
+        try:
+            replaces = replaces_of(arrival.request)
+            replaced = find_replaced(self._core, replaces) if replaces is not None else None
+        except RemoteError as error:
+            self._answer(arrival, None, refusal_of(error))
+            return
         session = InviteServerSession(self._core, arrival.request, arrival.source, self._core.new_tag())
         transaction = self._start(arrival, session)
         assert isinstance(transaction, InviteServer)
         session.start(transaction, arrival.now)
-        self._core.events.append(InviteReceived(session, arrival.request))
+        self._core.events.append(InviteReceived(session, arrival.request, replaced))
 
     def _receive_ack(self, request: Request, now: float) -> None:
         session = self._session_of(request)
@@ -147,6 +155,10 @@ class UasCore:
             session.receive_reinvite(transaction, now)
         elif request.method == "UPDATE":
             session.receive_refresh(transaction, now)
+        elif request.method == "REFER" and session.dialog is not None and not session.dialog.early:
+            session.referrals.receive_refer(transaction, now)
+        elif request.method == "NOTIFY":
+            session.referrals.receive_notify(transaction, now)
         else:
             refusal = self._decide_inside(request, source)
             self._core.respond(transaction, now, refusal.status, refusal.reason, headers=refusal.headers)
@@ -169,9 +181,7 @@ class UasCore:
         if request.method == "OPTIONS":
             return self._capabilities(request, source)
         if request.method == "REFER":
-            return Refusal(603)
-        if request.method == "NOTIFY":
-            return Refusal(481)  # RFC 6665 §4.1.3: no such subscription
+            return Refusal(603)  # of a call that is not answered yet
         return Refusal(403 if request.method == "REGISTER" else 405)
 
     def _contact(self, request: Request, source: Hop) -> tuple[str, str]:
