@@ -28,6 +28,7 @@ from vb.api.webhooks import Webhooks
 from vb.call.events import EventBus
 from vb.call.legs import Legs
 from vb.call.reasons import SHUTDOWN
+from vb.call.traces import CallTraces
 from vb.config import Config
 from vb.environment import ConfigError
 from vb.legs.sip.service import SipService
@@ -48,12 +49,12 @@ from vb.part_settings import (
     tls_contexts,
     ua_config,
     webhooks_of,
-    wire_log,
 )
 from vb.room.rooms import Rooms
 from vb.sip.effects import Event
 from vb.sip.user_agent import UserAgent
 from vb.stage import Stage
+from vb.wire_log import shown, tracer, wire_log
 
 log = logging.getLogger("vb.app")
 
@@ -86,6 +87,7 @@ class App:
     def gauges(self) -> Mapping[str, float]:
         """Numbers of the moment for /metrics."""
         media, net, sip = self.clock.statistics(), self.endpoint.statistics(), self.agent.statistics()
+        traces = self.services.traces.statistics()
         return {
             "vb_media_ticks": media.ticks,
             "vb_media_late_ticks": media.late_ticks,
@@ -102,6 +104,8 @@ class App:
             "vb_sip_connections": net.open_connections,
             "vb_sip_parked": self.sip.parked,
             "vb_sip_refused": self.sip.refused,
+            "vb_sip_traced_legs": traces.legs,
+            "vb_sip_trace_bytes": traces.bytes,
         }
 
 
@@ -116,16 +120,26 @@ def build(config: Config, fetcher: Fetcher) -> App:
     clock = MediaClock(MediaSettings(io=config.media_io, latch=config.rtp_latch))  # type: ignore[arg-type]
     pools = port_pools(config, settings)
     deliver: list[SipService] = []
+    show = shown(config.secrets)
+    traces = CallTraces(redact=show)
     endpoint: SipEndpoint[Event] = SipEndpoint(
         agent,
         listens(config),
         lambda event: deliver[0].on_event(event),
-        wire_log(config) if config.sip_debug else None,
+        tracer(traces, wire_log(show) if config.sip_debug else None),
         settings=NetSettings(dscp=config.sip_dscp),
         tls=_tls(config),
     )
     platform = Platform(
-        settings=settings, endpoint=endpoint, agent=agent, clock=clock, pools=pools, bus=bus, legs=legs, rng=rng
+        settings=settings,
+        endpoint=endpoint,
+        agent=agent,
+        clock=clock,
+        pools=pools,
+        bus=bus,
+        legs=legs,
+        rng=rng,
+        traces=traces,
     )
     sip = SipService(platform)
     deliver.append(sip)
@@ -141,6 +155,7 @@ def build(config: Config, fetcher: Fetcher) -> App:
         sip=sip,
         playbacks=Playbacks(bus, fetcher),
         recordings=Recordings(bus, Path(config.recording_dir)),
+        traces=traces,
         readiness=Readiness(),
         gauges=lambda: app[0].gauges(),
     )

@@ -16,23 +16,19 @@ import msgspec
 import structlog
 from structlog.typing import EventDict
 
+from vb.sip.redaction import HIDDEN, hide_credentials
+
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
-HIDDEN: Final = "***"
 
 _SECRET_KEY: Final = re.compile(r"password|secret|token|api_?key|authorization|credential|ha1|digits?$", re.IGNORECASE)
 _PATTERNS: Final = (
-    # SIP and HTTP credentials: the scheme stays, what follows goes
-    (re.compile(r"(?im)^((?:Proxy-)?Authorization[ \t]*:[ \t]*\w+)[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*"), rf"\1 {HIDDEN}"),
-    (re.compile(r"(?im)^((?:X-API-Key|X-Webhook-Secret|Cookie)[ \t]*:)[^\r\n]*"), rf"\1 {HIDDEN}"),
-    # SDES keys in SDP (RFC 4568 §6.1)
-    (re.compile(r"(?i)(inline:)[A-Za-z0-9+/=]+"), rf"\1{HIDDEN}"),
     # user information and keys in URLs
     (re.compile(r"(?<=://)[^/@\s\"]*@"), f"{HIDDEN}@"),
     (re.compile(r"(?i)([?&](?:access_token|token|api_?key|key|secret|password)=)[^&\s\"]+"), rf"\1{HIDDEN}"),
 )
 
-# What every pattern needs; most values have none of it, and then five searches are one.
-_SUSPECT: Final = re.compile(r"(?i)://|authorization|api-key|secret|cookie|inline:|[?&]")
+# What every pattern needs; most values have none of it, and then many searches are one.
+_SUSPECT: Final = re.compile(r"(?i)://|authori|authenti|api-key|secret|cookie|inline:|[?&@]|k=|ice-pwd")
 
 
 class Redactor:
@@ -53,6 +49,7 @@ class Redactor:
         if _SUSPECT.search(text):
             for pattern, replacement in _PATTERNS:
                 text = pattern.sub(replacement, text)
+            text = hide_credentials(text)
         return self._known.sub(HIDDEN, text) if self._known is not None else text
 
     def _value(self, value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,14 +14,13 @@ from vb.config import Config
 from vb.environment import ConfigError
 from vb.legs.sip.identity import contact_of, sent_by_of
 from vb.legs.sip.settings import Address, SipSettings
-from vb.log import Redactor
 from vb.media.port_pool import PortPool
 from vb.net.addresses import is_wildcard
-from vb.net.driver import Listen, Trace
+from vb.net.driver import Listen
 from vb.net.own_address import default_address
 from vb.net.tls import TlsContexts, TlsFileError, TlsSettings
 from vb.sip.config import UaConfig
-from vb.sip.effects import Hop, Transport
+from vb.sip.effects import Transport
 from vb.sip.timers import TimerValues
 from vb.sip.uri import parse_uri
 
@@ -135,16 +133,3 @@ def fetch_settings(config: Config) -> FetchSettings:
         rule=AddressRule(config.play_allow_private),  # type: ignore[arg-type]
         play_dir=Path(config.play_dir) if config.play_dir else None,
     )
-
-
-def wire_log(config: Config) -> Trace:
-    """Every SIP message into the log, without its secrets."""
-    redact = Redactor(config.secrets)
-    wire = logging.getLogger("vb.sip.wire")
-
-    def trace(direction: str, data: bytes, hop: Hop, at: float) -> None:
-        text = redact.text(data.decode("utf-8", "replace"))
-        peer = f"{hop.transport} {hop.host}:{hop.port}"
-        wire.info("sip %s", direction, extra={"peer": peer, "message_text": text})
-
-    return trace

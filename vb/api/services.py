@@ -12,6 +12,7 @@ from vb.activity.recording import Recordings
 from vb.call.events import EventBus, Webhook
 from vb.call.leg import Leg
 from vb.call.legs import Legs
+from vb.call.traces import CallTraces
 from vb.legs.sip.outbound_request import OutboundRequest
 from vb.room.rooms import Rooms
 
@@ -42,6 +43,7 @@ class Services:
     sip: Dialer
     playbacks: Playbacks
     recordings: Recordings
+    traces: CallTraces = attrs.field(factory=CallTraces)
     readiness: Readiness = attrs.field(factory=Readiness)
     gauges: Callable[[], Mapping[str, float]] = dict
 
