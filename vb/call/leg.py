@@ -214,7 +214,21 @@ class Leg(abc.ABC):
         """Whether digits pressed by others in the room are sent to this leg."""
         self.accept_dtmf = accept
 
+    def set_speech_detection(self, wanted: bool) -> None:
+        """Whether ``speaking.started`` and ``speaking.stopped`` are published while the leg is connected."""
+        self._detects_speech = wanted
+        if self.port is not None and self.connected_at is not None:
+            self.port.detect_speech(wanted)
+        if not wanted:
+            self.set_speaking(False)
+
     # --- for the adapters
+
+    def set_speaking(self, speaking: bool) -> None:
+        """The peer has begun or stopped to speak."""
+        if speaking != self.speaking:
+            self.speaking = speaking
+            self._bus.publish("speaking.started" if speaking else "speaking.stopped", leg=self, room=self.room)
 
     def publish(self, type_: str, data: Mapping[str, Any] | None = None) -> None:
         """Publish an event about this leg."""
@@ -227,22 +241,8 @@ class Leg(abc.ABC):
         port.deaf = self.deaf
         self._has_port.set()
 
-    def set_speech_detection(self, wanted: bool) -> None:
-        """Whether ``speaking.started`` and ``speaking.stopped`` are published while the leg is connected."""
-        self._detects_speech = wanted
-        if self.port is not None and self.connected_at is not None:
-            self.port.detect_speech(wanted)
-        if not wanted:
-            self.set_speaking(False)
-
     async def wait_port(self) -> None:
         """Return when the leg has got a media port; a leg that ends without one is for the caller to cancel."""
-    def set_speaking(self, speaking: bool) -> None:
-        """The peer has begun or stopped to speak."""
-        if speaking != self.speaking:
-            self.speaking = speaking
-            self._bus.publish("speaking.started" if speaking else "speaking.stopped", leg=self, room=self.room)
-
         await self._has_port.wait()
 
     def mark_connected(self, data: Mapping[str, Any] | None = None) -> None:
@@ -253,6 +253,8 @@ class Leg(abc.ABC):
         self.connected_at = trio.current_time()
         if self._max_duration > 0:
             self._deadlines.set("max_duration", self.connected_at + self._max_duration)
+        if self.port is not None and self._detects_speech:
+            self.port.detect_speech(True)
         log.info("leg connected", extra={"leg_id": self.id, "leg_type": self.type, **(data or {})})
         self.publish("leg.connected", {"leg_type": self.type, **(data or {})})
         self._settled.set()
@@ -266,8 +268,6 @@ class Leg(abc.ABC):
     def say_goodbye(self, cause: Cause) -> None:
         """Tell the peer that it is over (BYE, CANCEL, a final response); called once, must not wait."""
 
-        if self.port is not None and self._detects_speech:
-            self.port.detect_speech(True)
     @abc.abstractmethod
     def release_media(self) -> None:
         """Give back what the media port used (the RTP port number); called once, after the port was closed."""
@@ -299,6 +299,7 @@ class Leg(abc.ABC):
         finally:
             port.close()
             self._guarded(lambda _: self.release_media())
+            self.set_speaking(False)
 
     def _finish(self, cause: Cause) -> None:
         self.cdr = Cdr.of(cause, self.created_at, self.connected_at, trio.current_time())
@@ -312,7 +313,6 @@ class Leg(abc.ABC):
                 "cdr": self.cdr.view(),
                 "quality": self._quality,
                 "sip_code": cause.sip_code,
-            self.set_speaking(False)
                 "sip_reason": cause.sip_reason,
             },
         )
