@@ -38,7 +38,10 @@ from vb.media.port_pool import PortPool
 from vb.media.priority import raise_priority
 from vb.media.settings import MediaSettings
 from vb.net.descriptors import raise_descriptor_limit
+from vb.net.dns_client import DnsClient
 from vb.net.driver import SipEndpoint
+from vb.net.records import Dns
+from vb.net.resolver import Resolver
 from vb.net.settings import NetSettings
 from vb.net.tls import TlsContexts
 from vb.part_settings import (
@@ -60,6 +63,9 @@ log = logging.getLogger("vb.app")
 
 _LAST_SECONDS = 2.0  # of the time for stopping: kept for the API, whose clients are to see every event
 _ASK_AGAIN = 0.02
+_LEAST_AT_ONCE = 16  # legs ended at once at the stop: a few events of each fit into a VSI client's buffer
+_MOST_PAUSES = 100
+_PAUSE_SECONDS = 0.005
 
 
 class StartError(Exception):
@@ -128,6 +134,7 @@ def build(config: Config, fetcher: Fetcher) -> App:
         lambda event: deliver[0].on_event(event),
         tracer(traces, wire_log(show) if config.sip_debug else None),
         settings=NetSettings(dscp=config.sip_dscp),
+        resolver=Resolver(dns=_dns(), rng=rng),
         tls=_tls(config),
     )
     platform = Platform(
@@ -161,6 +168,15 @@ def build(config: Config, fetcher: Fetcher) -> App:
     )
     app.append(App(config, bus, legs, clock, pools, agent, endpoint, sip, rooms, webhooks, services, ports))
     return app[0]
+
+
+def _dns() -> Dns | None:
+    """The DNS, or None for the system's resolver where that is configured in another way than by name servers."""
+    try:
+        return DnsClient()
+    except OSError as error:
+        log.warning("no SRV records will be asked for", extra={"error": str(error)})
+        return None
 
 
 def _tls(config: Config) -> TlsContexts:
@@ -269,9 +285,8 @@ async def _stop(app: App, rooms: Stage, webhooks: Stage, web: Stage, stop_api: t
     """The second phase: goodbye to everybody, every event told, all within SHUTDOWN_TIMEOUT_MS."""
     drain(app)
     deadline = trio.current_time() + app.config.shutdown_timeout_ms / 1000
-    for leg in app.legs.all():
-        leg.end(SHUTDOWN)
     with trio.move_on_at(deadline - min(_LAST_SECONDS, app.config.shutdown_timeout_ms / 2000)) as patience:
+        await _hang_up(app)
         await app.legs.wait_finished()
         rooms.cancel()
         await rooms.wait_stopped()
@@ -285,6 +300,16 @@ async def _stop(app: App, rooms: Stage, webhooks: Stage, web: Stage, stop_api: t
     with trio.move_on_at(deadline):
         await web.wait_stopped()
         await webhooks.wait_stopped()
+
+
+async def _hang_up(app: App) -> None:
+    """End every leg, some at a time: the events of thousands at once would overflow what waits for a VSI client."""
+    legs = app.legs.all()
+    some = max(_LEAST_AT_ONCE, -(-len(legs) // _MOST_PAUSES))
+    for start in range(0, len(legs), some):
+        for leg in legs[start : start + some]:
+            leg.end(SHUTDOWN)
+        await trio.sleep(_PAUSE_SECONDS)
 
 
 async def _settled(app: App) -> None:

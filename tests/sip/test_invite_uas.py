@@ -388,7 +388,7 @@ def test_the_route_set_of_the_called_side() -> None:
     assert isinstance(bye, Request)
     assert str(bye.uri) == "sip:peer@192.0.2.9:5060"
     assert bye.headers.values("Route") == ["<sip:p1.example.com;lr>", "<sip:192.0.2.77:5070;lr>"]
-    assert bench.sent[-1][2] == Hop("UDP", "p1.example.com", 5060)
+    assert bench.sent[-1][2] == Hop("UDP", "p1.example.com", 0)
 
 
 def test_a_strict_router() -> None:

@@ -39,15 +39,23 @@ class StreamOwner(Protocol):
 class Connection:
     """One connection from its opening to its end.
 
-    ``peer`` is the numeric address and port of the other side, or for one that we open the host as it was asked for.
+    ``peer`` is the numeric address and port of the other side, or for one that we open the host as it was asked for,
+    and ``name`` the domain that the host was found by.
     """
 
     def __init__(
-        self, number: int, transport: Transport, peer: tuple[str, int], framer: Framer, settings: NetSettings
+        self,
+        number: int,
+        transport: Transport,
+        peer: tuple[str, int],
+        framer: Framer,
+        settings: NetSettings,
+        name: str = "",
     ) -> None:
         self.number = number
         self.transport: Transport = transport
         self.peer = peer
+        self.name = name
         self.outbox: Outbox[Send] = Outbox(settings.outbox_messages, settings.outbox_octets)
         self.closing = False
         self._framer = framer

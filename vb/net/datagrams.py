@@ -14,7 +14,7 @@ from vb.net.addresses import is_wildcard, numeric_family
 from vb.net.outbox import Outbox
 from vb.net.settings import NetSettings
 from vb.net.udp import Datagram, DatagramSocket
-from vb.sip.effects import Hop, Send
+from vb.sip.effects import Send
 
 log = logging.getLogger("vb.net")
 
@@ -25,10 +25,10 @@ _ANOTHERS = (errno.ECONNREFUSED,)  # an earlier datagram's ICMP error, told at t
 
 @attrs.frozen
 class _Addressed:
-    """A queued send and the numeric address of its host."""
+    """A queued send and the numeric address that it goes to."""
 
     send: Send
-    host: str
+    address: tuple[str, int]
 
     @property
     def data(self) -> bytes:
@@ -69,15 +69,15 @@ class DatagramPort:
             return 1
         return 3 if local[0] == host else 2 if is_wildcard(host) else 1
 
-    def post(self, send: Send, host: str) -> bool:
-        """Send to ``host``, the numeric address of its hop, now or behind what waits. False: it can never be sent."""
+    def post(self, send: Send, address: tuple[str, int]) -> bool:
+        """Send to the numeric address and port of its hop, now or behind what waits. False: it can never be sent."""
         try:
-            if not self._outbox and self._try(send, host):
+            if not self._outbox and self._try(send, address):
                 return True
         except OSError as error:
             self._note(send, error)
             return False
-        if not self._outbox.post(_Addressed(send, host)):
+        if not self._outbox.post(_Addressed(send, address)):
             self.dropped += 1
         return True
 
@@ -118,7 +118,7 @@ class DatagramPort:
 
         async def write(item: _Addressed) -> None:
             try:
-                while not self._try(item.send, item.host):
+                while not self._try(item.send, item.address):
                     await self.socket.wait_writable()
             except OSError as error:
                 self._note(item.send, error)
@@ -126,15 +126,15 @@ class DatagramPort:
 
         await self._outbox.run(write)
 
-    def _try(self, send: Send, host: str) -> bool:
+    def _try(self, send: Send, address: tuple[str, int]) -> bool:
         """True: the kernel has it. False: later. OSError: never."""
         try:
             try:
-                self._send(send.data, host, send.hop)
+                self._send(send, address)
             except OSError as error:
                 if error.errno not in _ANOTHERS:
                     raise
-                self._send(send.data, host, send.hop)
+                self._send(send, address)
         except BlockingIOError:
             return False
         except OSError as error:
@@ -144,9 +144,10 @@ class DatagramPort:
         self.sent += 1
         return True
 
-    def _send(self, data: bytes, host: str, hop: Hop) -> None:
+    def _send(self, send: Send, address: tuple[str, int]) -> None:
+        local = send.hop.local
         try:
-            self.socket.send_nowait(data, host, hop.port, hop.local[0] if hop.local else None)
+            self.socket.send_nowait(send.data, *address, local[0] if local else None)
         except OverflowError as error:  # a port beyond 65535
             raise OSError(errno.EINVAL, str(error)) from error
 

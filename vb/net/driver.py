@@ -17,6 +17,7 @@ import trio
 from vb.net.agent import Agent, Framer
 from vb.net.datagrams import DatagramPort, choose_port
 from vb.net.layers import Layers
+from vb.net.locator import Locator
 from vb.net.resolver import ResolveError, Resolver
 from vb.net.settings import NetSettings
 from vb.net.tcp import Connections
@@ -26,6 +27,7 @@ from vb.sip.effects import Hop, Send, Transport
 from vb.sip.errors import RemoteError
 from vb.sip.framing import StreamFramer
 from vb.sip.limits import DEFAULT_LIMITS
+from vb.sip.uri import Uri
 
 log = logging.getLogger("vb.net")
 
@@ -110,6 +112,7 @@ class SipEndpoint(Generic[EventT]):
             timeout=settings.resolve_timeout, ttl=settings.resolve_ttl, max_lookups=settings.max_lookups
         )
         self._ports: list[DatagramPort] = []
+        self._locator = Locator(self._resolver, _transports(self._listen, tls))
         self._connections = Connections(self, Layers(framer, tls), self._resolver, settings)
         self._nursery: trio.Nursery | None = None
         self._wake = trio.Event()
@@ -151,6 +154,10 @@ class SipEndpoint(Generic[EventT]):
             return verb(trio.current_time())
         finally:
             self.carry_out()
+
+    async def locate(self, uri: Uri) -> list[Hop]:
+        """The targets of a request to ``uri``, best first (RFC 3263). Raises ResolveError (an OSError)."""
+        return await self._locator.locate(uri)
 
     async def flush(self, seconds: float) -> bool:
         """Wait until everything posted has been written, at most so long. Whether it has."""
@@ -254,16 +261,16 @@ class SipEndpoint(Generic[EventT]):
             self._fail(self._connections.post(send, nursery))
         elif not self._ports:
             self._fail([send])
-        elif (addresses := self._resolver.cached(send.hop.host, send.hop.port)) is None:
+        elif (addresses := self._resolver.cached(send.hop.host, send.hop.port, "UDP")) is None:
             self._resolve_later(send, nursery)
         else:
             self._post_datagram(send, addresses)
 
     def _post_datagram(self, send: Send, addresses: list[tuple[str, int]]) -> None:
         """Send to the first address that a socket of ours can reach."""
-        for host, _ in addresses:
-            chosen = choose_port(self._ports, host, send.hop.local)
-            if chosen is not None and chosen.post(send, host):
+        for address in addresses:
+            chosen = choose_port(self._ports, address[0], send.hop.local)
+            if chosen is not None and chosen.post(send, address):
                 return
         self._fail([send])
 
@@ -276,7 +283,7 @@ class SipEndpoint(Generic[EventT]):
 
     async def _resolve_and_post(self, send: Send) -> None:
         try:
-            addresses = await self._resolver.resolve(send.hop.host, send.hop.port)
+            addresses = await self._resolver.resolve(send.hop.host, send.hop.port, "UDP")
         except ResolveError as error:
             log.info("cannot send", extra={"peer": f"{send.hop.host}:{send.hop.port}", "error": str(error)})
             self.undelivered([send])
@@ -331,3 +338,9 @@ class SipEndpoint(Generic[EventT]):
             self.carry_out()
             if self._agent.next_deadline() <= trio.current_time():  # should a timer never be done, we spin slowly
                 await trio.sleep(SPIN_PAUSE)
+
+
+def _transports(listen: Sequence[Listen], tls: TlsContexts | None) -> list[Transport]:
+    """What requests of ours can go by: UDP from the sockets that listen, TCP and TLS from new ones."""
+    found: list[Transport] = ["UDP"] if any(each.transport == "UDP" for each in listen) else []
+    return [*found, "TCP", "TLS"] if tls is not None else [*found, "TCP"]

@@ -20,6 +20,9 @@ from vb.sip.effects import Hop, Send, Transport
 
 log = logging.getLogger("vb.net")
 
+Peer = tuple[Transport, str, int, str]
+"""Transport, host as it was asked for or numeric, port, and the domain that a numeric host was found by."""
+
 BACKLOG = 1024
 ACCEPT_PAUSE = 0.1  # out of descriptors or memory: the kernel keeps the connection in its backlog meanwhile
 
@@ -36,7 +39,7 @@ class Connections:
         self._settings = settings
         self._numbers = itertools.count(1)
         self._open: dict[int, Connection] = {}
-        self._by_peer: dict[tuple[Transport, str, int], Connection] = {}
+        self._by_peer: dict[Peer, Connection] = {}
         self._sources: Counter[str] = Counter()
         self._listeners: list[tuple[Transport, trio.SocketListener]] = []
 
@@ -77,7 +80,7 @@ class Connections:
             if len(self._open) >= self._settings.max_connections:
                 self.refused += 1
                 return [send]
-            connection = self._add(send.hop.transport, (send.hop.host.lower(), send.hop.port))
+            connection = self._add(_peer_of(send.hop))
             nursery.start_soon(self._run_outgoing, connection)
         if connection.post(send):
             return []
@@ -86,25 +89,26 @@ class Connections:
 
     def _find(self, hop: Hop) -> Connection | None:
         """The connection of the hop (RFC 3261 §18.2.2), else any to its address, that still takes writes."""
-        to_its_address = self._by_peer.get((hop.transport, hop.host.lower(), hop.port))
+        to_its_address = self._by_peer.get(_peer_of(hop))
         for found in (self._open.get(hop.connection), to_its_address):
             if found is not None and not found.closing:
                 return found
         return None
 
-    def _add(self, transport: Transport, peer: tuple[str, int]) -> Connection:
+    def _add(self, peer: Peer) -> Connection:
+        transport, host, port, name = peer
         framer = self._layers.framer(transport)
-        connection = Connection(next(self._numbers), transport, peer, framer, self._settings)
+        connection = Connection(next(self._numbers), transport, (host, port), framer, self._settings, name)
         self._open[connection.number] = connection
-        self._by_peer[transport, *peer] = connection
+        self._by_peer[peer] = connection
         return connection
 
     def _forget(self, connection: Connection) -> None:
         del self._open[connection.number]
-        for peer in {connection.peer, connection.remote}:
-            key = (connection.transport, *peer)
-            if self._by_peer.get(key) is connection:
-                del self._by_peer[key]
+        asked_for: Peer = (connection.transport, *connection.peer, connection.name)
+        for peer in (asked_for, _numeric(connection)):
+            if self._by_peer.get(peer) is connection:
+                del self._by_peer[peer]
 
     async def _run_outgoing(self, connection: Connection) -> None:
         async def connect() -> None:
@@ -119,7 +123,7 @@ class Connections:
     async def _connect(self, connection: Connection) -> None:
         """Try the addresses of the host in turn (RFC 3263 §4.3)."""
         problem: OSError = OSError(errno.EHOSTUNREACH, "no address")
-        for address in await self._resolver.resolve(*connection.peer):
+        for address in await self._resolver.resolve(*connection.peer, connection.transport):
             try:
                 with trio.fail_after(self._settings.attempt_timeout):
                     await self._connect_to(connection, address)
@@ -135,12 +139,12 @@ class Connections:
         raw = await self._open_stream(*address)
         try:
             remote, local = raw.socket.getpeername()[:2], raw.socket.getsockname()[:2]
-            stream = await self._layers.connect(connection.transport, raw, connection.peer[0])
+            stream = await self._layers.connect(connection.transport, raw, connection.name or connection.peer[0])
         except BaseException:
             await trio.aclose_forcefully(raw)
             raise
         connection.connected(stream, remote, local)
-        self._by_peer.setdefault((connection.transport, *remote), connection)
+        self._by_peer.setdefault(_numeric(connection), connection)
 
     async def _open_stream(self, host: str, port: int) -> trio.SocketStream:
         family = numeric_family(host)
@@ -183,7 +187,7 @@ class Connections:
         if len(self._open) >= settings.max_connections or self._sources[peer[0]] >= settings.max_connections_per_source:
             self.refused += 1
             return False
-        connection = self._add(transport, peer)
+        connection = self._add((transport, *peer, ""))
         self._sources[peer[0]] += 1
         nursery.start_soon(self._run_accepted, connection, stream, local)
         return True
@@ -206,3 +210,12 @@ class Connections:
             if not self._sources[host]:
                 del self._sources[host]
             self._forget(connection)
+
+
+def _peer_of(hop: Hop) -> Peer:
+    return hop.transport, hop.host.lower(), hop.port, hop.name
+
+
+def _numeric(connection: Connection) -> Peer:
+    """By where it really leads: requests inside a dialog go to what the peer calls its address."""
+    return connection.transport, *connection.remote, ""

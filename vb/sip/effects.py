@@ -28,6 +28,8 @@ class Hop:
 
     ``host`` is a numeric address (IPv6 without brackets), or a name that the driver resolves. ``connection`` names an
     open stream connection to reuse (RFC 3261 §18.2.2), 0 means any or none. ``local`` is our own address on that flow.
+    ``port`` 0 is none given: the servers of the domain ``host``, else the default port (RFC 3263 §4.2). ``name`` is the
+    domain that a numeric ``host`` was found by, for its certificate (RFC 5922 §7.3).
     """
 
     transport: Transport
@@ -35,6 +37,7 @@ class Hop:
     port: int
     connection: int = 0
     local: tuple[str, int] | None = None
+    name: str = ""
 
     @property
     def reliable(self) -> bool:

@@ -78,6 +78,8 @@ def response_hops(request: Request, source: Hop, *, use_source_socket: bool) -> 
 def hop_of(uri: Uri, like: Hop | None = None) -> Hop:
     """The next hop that a URI names. Without a transport parameter it is UDP, or TLS for sips (RFC 3263 §4.1).
 
+    A name without a port is left to the DNS: port 0.
+
     ``like`` is the flow that we already have with the peer: its local address is kept for the same transport, its
     connection when the host is the same too, be it from another port: who opened it may have no open door of its own
     (RFC 5923 §3). A peer behind a WebSocket can be reached over nothing else.
@@ -87,14 +89,21 @@ def hop_of(uri: Uri, like: Hop | None = None) -> Hop:
     if uri.scheme == "sips":
         transport = "WSS" if transport in ("WS", "WSS") else "TLS"
     host = (uri.param("maddr") or uri.host).strip("[]")
-    port = uri.port or default_port(transport)
+    port = uri.port or (default_port(transport) if _is_numeric(host) or transport in _WEB else 0)
     if like is not None and like.transport in _WEB and (transport in _WEB or host.endswith(".invalid")):
         return like  # RFC 7118 §5: such a peer has no address, and names itself so
     if like is None or like.transport != transport:
         return Hop(transport, host, port)
     if (host, port) == (like.host, like.port):
         return like
-    return Hop(transport, host, port, like.connection if host == like.host else 0, like.local)
+    if host == like.host:
+        return attrs.evolve(like, port=port)
+    return Hop(transport, host, port, 0, like.local)
+
+
+def _is_numeric(host: str) -> bool:
+    """A name has a letter in its last label (§25.1)."""
+    return ":" in host or host.rpartition(".")[2].isdigit()
 
 
 def secured(uri: Uri) -> Uri:
