@@ -52,9 +52,10 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 async def converse(phone: Phone, call: PhoneCall, arguments: argparse.Namespace) -> None:
+    said = speech(arguments.seed)
+    utterance = Utterance(said)
     order = json.loads(await trio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True))
     await trio.sleep(max(0.0, order["speak_at"] - time.monotonic()))
-    utterance = Utterance(speech(arguments.seed))
     call.port.add_source(utterance)
     heard_from, _ = hear_start(call)
     statistics = call.port.statistics()
@@ -62,7 +63,7 @@ async def converse(phone: Phone, call: PhoneCall, arguments: argparse.Namespace)
         statistics = call.port.statistics()
         with trio.move_on_after(0.2):
             await call.wait_ended()
-    np.savez(arguments.out, heard=call.heard.samples(), said=speech(arguments.seed))
+    np.savez(arguments.out, heard=call.heard.samples(), said=said)
     say(
         {
             "event": "done",

@@ -28,8 +28,6 @@ CATCH_UP = 5
 """Ticks made up for at once after a delay; what is older is skipped."""
 LOOK_EVERY = 8
 """Ticks from one look at how shortly before the tick packets come to the next."""
-MARGIN = 0.003
-"""Seconds: what comes later than this before its tick is close to being late."""
 RATES = (8000, 16000, 48000)
 
 
@@ -76,7 +74,7 @@ class MediaClock:
         try:
             while True:
                 if self.ticks % LOOK_EVERY == 0 and self.ports:
-                    await trio.sleep_until(due - MARGIN)
+                    await trio.sleep_until(due - self.settings.margin)
                     self.receiver.look()
                 await pacer.wait(due)
                 late = trio.current_time() - due

@@ -1,11 +1,16 @@
-"""A room as the clock sees it: members' rows, sources everyone hears, taps that hear everyone."""
+"""A room as the clock sees it: members' rows, who hears whom, sources everyone hears, taps that hear everyone."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from vb.media.bridge import Bridge
 from vb.media.settings import RATE
 from vb.media.sources import FrameSource, OnEnd, SourceHandle, TapHandle, Write
+from vb.mix.sums import Weights
 
 if TYPE_CHECKING:
     from vb.media.mixer import Mixer
@@ -24,6 +29,9 @@ class Mix:
         self.ports: dict[int, Port] = {}
         self.sources: list[SourceHandle] = []
         self.taps: list[TapHandle] = []
+        self.bridges: list[Bridge] = []
+        self.routes: dict[int, frozenset[int]] = {}
+        """Rows that a listener's row hears; who is not in it hears everybody."""
         self._mixer = mixer
 
     @property
@@ -33,8 +41,8 @@ class Mix:
 
     @property
     def attended(self) -> bool:
-        """Whether anything besides the members takes part."""
-        return bool(self.sources or self.taps)
+        """Whether anything besides the members takes part, or not everybody hears everybody."""
+        return bool(self.sources or self.taps or self.bridges or self.routes)
 
     @property
     def effective_rate(self) -> int:
@@ -56,6 +64,32 @@ class Mix:
         self._mixer.change()
         return handle
 
+    def set_routes(self, routes: Mapping[Port, Collection[Port]]) -> None:
+        """From the next tick on the listeners in ``routes`` hear these members only, others hear everybody.
+
+        Sources and bridges are heard by all, and taps hear all. Who leaves takes nothing along: set the routes anew.
+        """
+        self.routes = {
+            listener.row: frozenset(port.row for port in heard)
+            for listener, heard in routes.items()
+            if not listener.closed
+        }
+        self._mixer.change()
+
+    def weights(self) -> Weights:
+        """The routes as ``[listener, source]`` of members in order of joining: 1 heard, 0 not."""
+        rows = list(self.ports)
+        heard = [[row != me and (me not in self.routes or row in self.routes[me]) for row in rows] for me in rows]
+        return np.array(heard, np.float32).reshape(len(rows), len(rows))
+
+    def bridge(self, other: Mix) -> Bridge:
+        """Let this mix (``a``) and ``other`` (``b``) hear each other. Raises ValueError for unequal rates."""
+        if other is self or other.rate != self.rate:
+            raise ValueError(f"no bridge from {self.rate} to {other.rate} Hz, or to itself")
+        bridge = Bridge(self, other, self._mixer.remove_bridge)
+        self._mixer.add_bridge(bridge)
+        return bridge
+
     def close(self) -> None:
         """All members leave, sources and taps are removed; any number of times."""
         if self.closed:
@@ -67,6 +101,8 @@ class Mix:
             source.remove()
         for tap in self.taps:
             tap.remove()
+        for bridge in self.bridges:
+            bridge.remove()
         self._mixer.forget(self)
 
     def _remove_source(self, handle: SourceHandle) -> None:

@@ -9,12 +9,13 @@ import numpy as np
 
 from vb.codec.g711 import ALAW_DECODE, PCMA, PCMU, ULAW_DECODE
 from vb.dsp.resample import Resampler
+from vb.media.bridge import Bridge
 from vb.media.mix import Mix
 from vb.media.plan import Plan, PlanePlan, build
 from vb.media.rows import Index, Rows
 from vb.media.settings import RATE, TICK
 from vb.media.speech import SpeechDetector
-from vb.mix.sums import Matrix, Sums, clip, minus_own, mix, totals
+from vb.mix.sums import Matrix, Sums, clip, minus_own, mix, routed, totals
 
 if TYPE_CHECKING:
     from vb.media.port import Port
@@ -51,6 +52,7 @@ class Mixer:
         self.ports = ports
         self.force_rate = force_rate
         self.mixes: dict[Mix, None] = {}
+        self.bridges: list[Bridge] = []
         self.tapped: dict[int, Port] = {}
         """Ports whose speech is listened to, by row."""
         self.hearing: dict[int, Port] = {}
@@ -74,6 +76,21 @@ class Mixer:
     def forget(self, room: Mix) -> None:
         """It takes part in nothing any more."""
         self.mixes.pop(room, None)
+        self.change()
+
+    def add_bridge(self, bridge: Bridge) -> None:
+        """It carries from the next tick on."""
+        self.bridges = [*self.bridges, bridge]
+        self._share_bridges(bridge)
+
+    def remove_bridge(self, bridge: Bridge) -> None:
+        """It carries nothing any more."""
+        self.bridges = [each for each in self.bridges if each is not bridge]
+        self._share_bridges(bridge)
+
+    def _share_bridges(self, changed: Bridge) -> None:
+        for room in (changed.a, changed.b):
+            room.bridges = [each for each in self.bridges if room in (each.a, each.b)]
         self.change()
 
     def joined(self, row: int) -> None:
@@ -103,6 +120,8 @@ class Mixer:
             rows.pcm[plan.muted] = 0
         if len(plan.clear):
             rows.heard[plan.clear] = 0
+        for bridge in self.bridges:
+            bridge.turn()
         for plane in plan.planes:
             self._mix(plane, tick)
         for row, port in list(self.hearing.items()):
@@ -151,7 +170,7 @@ class Mixer:
         rows.heard[plane.lines] = rates.down.process(heard, plane.lines)
 
     def _attended(self, plane: PlanePlan, speech: Matrix, heard: Matrix, tick: int) -> None:
-        """Rooms with sources or taps: their whole sum is needed."""
+        """Rooms with sources, taps, bridges or routes: their whole sum is needed."""
         size = round(plane.rate * TICK)
         for room in plane.empty:
             self._attend(room, np.zeros(size, np.int32), plane.rate, tick)
@@ -161,12 +180,20 @@ class Mixer:
         for room, line in zip(plane.attended, total, strict=True):
             self._attend(room, line, plane.rate, tick)
         heard[plane.attended_lines] = minus_own(total, plane.counts, speech[plane.attended_lines])
+        for room_routes in plane.routed:
+            own = speech[room_routes.lines]
+            rest = total[room_routes.place] - own.sum(axis=0, dtype=np.int32)
+            heard[room_routes.lines] = routed(own, room_routes.weights, rest)
 
     def _attend(self, room: Mix, total: Sums, rate: int, tick: int) -> None:
         for source in room.sources:
             frame = source.read(rate)
             if frame is not None:
                 total += frame
+        for bridge in room.bridges:
+            bridge.arrive(room, total)
+        for bridge in room.bridges:
+            bridge.depart(room, total)
         if room.taps:
             whole = clip(total.copy())
             for tap in room.taps:

@@ -12,6 +12,16 @@ from vb.media.mix import Mix
 from vb.media.rows import Index, Rows
 from vb.media.settings import RATE
 from vb.mix.arrange import Arrangement, arrange, index
+from vb.mix.sums import Weights
+
+
+@attrs.frozen(eq=False)
+class Routed:
+    """A room where not everybody hears everybody: its place among the attended, its lines, and who hears whom."""
+
+    place: int
+    lines: Index
+    weights: Weights
 
 
 @attrs.frozen(eq=False)
@@ -19,7 +29,7 @@ class PlanePlan:
     """The rooms that are summed at one rate. ``lines`` are rows; at 8 kHz they index the columns themselves.
 
     ``attended`` rooms have sources or taps: their members stand in ``attended_lines`` from ``starts`` on, ``counts``
-    long; an attended room nobody is in stands in ``empty``.
+    long; an attended room nobody is in stands in ``empty``. ``routed`` are those of the attended with routes.
     """
 
     rate: int
@@ -30,6 +40,7 @@ class PlanePlan:
     starts: Index
     counts: Index
     empty: tuple[Mix, ...]
+    routed: tuple[Routed, ...]
 
 
 @attrs.frozen(eq=False)
@@ -98,15 +109,21 @@ def _plane(rate: int, members: list[list[int]], attended: list[Mix]) -> PlanePla
         position = {int(line): place for place, line in enumerate(lines)}
         members = [[position[line] for line in room] for room in members]
         attended_lines = index(position[int(line)] for line in attended_lines)
+    starts = np.cumsum(counts) - counts
     return PlanePlan(
         rate=rate,
         lines=lines,
         rooms=arrange(members),
         attended=tuple(full),
         attended_lines=attended_lines,
-        starts=np.cumsum(counts) - counts,
+        starts=starts,
         counts=counts,
         empty=tuple(mix for mix in attended if not mix.ports),
+        routed=tuple(
+            Routed(place, attended_lines[start : start + len(mix.ports)], mix.weights())
+            for place, (mix, start) in enumerate(zip(full, starts, strict=True))
+            if mix.routes
+        ),
     )
 
 

@@ -40,6 +40,7 @@ log = logging.getLogger("vb.phone")
 
 GOODBYE_SECONDS = 2.0  # how long closing the phone waits for the answers to its BYEs
 MAX_WAITING_CALLS = 100
+MARGIN = 0.006  # a phone would rather wait for a late packet than a mixer would
 
 
 @attrs.frozen
@@ -52,7 +53,7 @@ class PhoneSettings:
     transport: Literal["UDP", "TCP"] = "UDP"
     codecs: Sequence[str] = ("PCMU", "PCMA")
     rtp_ports: tuple[int, int] = (0, 0)
-    media: MediaSettings = attrs.field(factory=lambda: MediaSettings(io="epoll"))
+    media: MediaSettings = attrs.field(factory=lambda: MediaSettings(io="epoll", margin=MARGIN))
     seed: int | None = None
 
 
