@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.sip.bench import PEER, Bench
+from tests.sip.bench import PEER, Bench, request
 from vb.sip.digest import Challenge, Credentials
 from vb.sip.digest_client import DigestClient, credentials_of, renewed
 from vb.sip.digest_server import Answer, Demand, Secret, answers_of, is_valid
 from vb.sip.effects import (
     AnswerReceived,
     ByeCompleted,
+    ReferAnswered,
+    ReferReceived,
     RefusalReceived,
     ReinviteCompleted,
     RequestFailed,
@@ -405,3 +407,52 @@ def test_a_realm_too_long_to_say_back_is_not_answered() -> None:
 def test_a_response_is_not_a_challenge_by_its_headers_alone() -> None:
     tries = DigestClient(ACCOUNT, Random(1)).tries()
     assert not tries.learn(Response(403, "Forbidden", Headers([("WWW-Authenticate", demand().line())]), b""))
+
+
+def test_a_challenged_refer_is_sent_again() -> None:
+    caller = Caller()
+    caller.confirmed()
+    referral = caller.session.referrals.refer(caller.now, "<sip:carol@h>")
+    first = caller.last("REFER")
+    assert proves(first, demand())
+    caller.challenge(first, demand("n2", stale=True))
+    second = caller.last("REFER")
+    assert proves(second, demand("n2"))
+    assert second.headers.get("Refer-To") == "<sip:carol@h>"
+    assert referral.number == second.cseq.number == first.cseq.number + 1  # what NOTIFYs will name
+    assert not caller.of(ReferAnswered)
+    caller.respond(second, 202)
+    caller.advance(20)
+    (answered,) = caller.of(ReferAnswered)
+    assert isinstance(answered, ReferAnswered)
+    assert answered.response is not None
+    assert answered.response.status == 202
+
+
+def test_a_challenged_notify_is_sent_again_before_the_next() -> None:
+    caller = Caller()
+    caller.confirmed()
+    dialog = caller.session.dialog
+    assert dialog is not None
+    refer = request(
+        "REFER",
+        "Refer-To: <sip:carol@h>",
+        to=dialog.local,
+        from_=dialog.remote,
+        call_id=dialog.call_id,
+    )
+    caller.agent.receive(refer, PEER, caller.now)
+    caller.drain()
+    (received,) = caller.of(ReferReceived)
+    assert isinstance(received, ReferReceived)
+    received.referral.accept(caller.now)
+    received.referral.complete(caller.now, 200)
+    first = caller.last("NOTIFY")
+    caller.challenge(first, demand("n2", stale=True))
+    second = caller.last("NOTIFY")
+    assert len(caller.all("NOTIFY")) == 2
+    assert proves(second, demand("n2"))
+    assert second.body == first.body
+    caller.respond(second, 200)
+    assert b"200" in caller.last("NOTIFY").body
+    assert proves(caller.last("NOTIFY"), demand("n2"))

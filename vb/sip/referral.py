@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from vb.sip.digest_client import Tries, renewed
 from vb.sip.effects import ReferAnswered, ReferNotified, ReferralCause, ReferralEnded, ReferReceived
 from vb.sip.errors import LocalError
 from vb.sip.refer import (
@@ -23,6 +24,7 @@ from vb.sip.transaction import Cause, Transaction
 
 if TYPE_CHECKING:
     from vb.sip.core import Core, Lines
+    from vb.sip.effects import Hop
     from vb.sip.message import Request, Response
     from vb.sip.session import Session
     from vb.sip.transactions import ClientTransaction, ServerTransaction
@@ -80,14 +82,30 @@ class Referral:
 class ReferClient(Referral):
     """A REFER of ours. `ReferAnswered` tells what the peer thinks of it, each `ReferNotified` what came of it."""
 
-    __slots__ = ("_answered",)
+    __slots__ = ("_answered", "_hop", "_request", "_transaction", "_tries")
 
-    def __init__(self, core: Core, session: Session, number: int) -> None:
-        super().__init__(core, session, number)
+    def __init__(self, core: Core, session: Session, request: Request, hop: Hop) -> None:
+        super().__init__(core, session, request.cseq.number)
         self._answered = False
+        self._request = request
+        self._hop = hop
+        self._transaction: ClientTransaction | None = None
+        self._tries = session.credentials.tries() if session.credentials is not None else None
+
+    def start(self, now: float) -> None:
+        """Called by the session, and again after a challenge."""
+        if self.session.credentials is not None:
+            self.session.credentials.authorize(self._request)
+        self._transaction = self._core.layer.start_request(self._request, self._hop, self, now)
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        if response.status < 200 or self._answered:
+        if response.status < 200 or self._answered or transaction is not self._transaction:
+            return
+        if not self.ended and self._tries is not None and self._tries.learn(response):
+            assert self.session.dialog is not None
+            sequence = self.session.dialog.next_sequence()
+            self._request, self.number = renewed(self._request, self._core.new_branch(), sequence), sequence
+            self.start(now)
             return
         self._answered = True
         if self.ended:
@@ -99,7 +117,7 @@ class ReferClient(Referral):
             self._wait(now + self._core.config.timers.give_up)  # Timer N (RFC 6665 §4.1.2.4)
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
-        if not self._answered and not self.ended:
+        if transaction is self._transaction and not self._answered and not self.ended:
             self._answered = True
             self._stop()
             self._core.events.append(ReferAnswered(self, None))
@@ -134,7 +152,18 @@ class ReferServer(Referral):
     §4.2.1.4). ``refer_to`` is what to do, ``referred_by`` the value to copy into the INVITE (RFC 3892 §3).
     """
 
-    __slots__ = ("_accepted", "_event", "_news", "_sending", "_subscribed", "_transaction", "refer_to", "referred_by")
+    __slots__ = (
+        "_accepted",
+        "_event",
+        "_news",
+        "_sending",
+        "_sent",
+        "_subscribed",
+        "_transaction",
+        "_tries",
+        "refer_to",
+        "referred_by",
+    )
 
     def __init__(
         self, core: Core, session: Session, transaction: ServerTransaction, request: Request, *, first: bool
@@ -149,6 +178,8 @@ class ReferServer(Referral):
         self._accepted = False
         self._news: deque[_News] = deque()
         self._sending: ClientTransaction | None = None
+        self._sent: _News | None = None
+        self._tries: Tries | None = None
 
     def start(self, now: float) -> None:
         """Called once by the session: 64*T1 for a decision, for so long the peer waits (Timer F)."""
@@ -221,7 +252,9 @@ class ReferServer(Referral):
         if response.status < 200 or transaction is not self._sending:
             return
         self._sending = None
-        if response.status in _REFUSED:
+        if self._sent is not None and self._tries is not None and self._tries.learn(response):
+            self._transmit(self._sent, now)
+        elif response.status in _REFUSED:
             self.end("refused", now)
         else:
             self._pump(now)
@@ -253,6 +286,16 @@ class ReferServer(Referral):
             self._send(self._news.popleft(), now)
 
     def _send(self, news: _News, now: float) -> None:
+        credentials = self.session.credentials
+        self._tries = credentials.tries() if credentials is not None else None
+        self._transmit(news, now)
+        if news.state.startswith("active"):
+            self._wait(now + EXPIRES)
+        elif "noresource" in news.state:
+            self._stop()
+
+    def _transmit(self, news: _News, now: float) -> None:
+        """The NOTIFY, and again with credentials after a challenge (RFC 3261 §22.2)."""
         core, dialog = self._core, self.session.dialog
         assert dialog is not None
         request, hop = core.dialog_request(
@@ -263,10 +306,9 @@ class ReferServer(Referral):
             body=sipfrag(news.status, news.reason),
             content_type=SIPFRAG_VERSION,
         )
-        if news.state.startswith("active"):
-            self._wait(now + EXPIRES)
-        elif "noresource" in news.state:
-            self._stop()
+        if self.session.credentials is not None:
+            self.session.credentials.authorize(request)
+        self._sent = news
         self._sending = core.layer.start_request(request, hop, self, now)
 
 

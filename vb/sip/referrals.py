@@ -49,9 +49,9 @@ class Referrals:
             self._session.hop,
             headers=[*refer_lines(refer_to, referred_by, subscribe=subscribe), *headers],
         )
-        referral = ReferClient(self._core, self._session, request.cseq.number)
+        referral = ReferClient(self._core, self._session, request, hop)
         self._open.append(referral)
-        self._core.layer.start_request(request, hop, referral, now)
+        referral.start(now)
         return referral
 
     def receive_refer(self, transaction: ServerTransaction, now: float) -> None:
