@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vb.mix.arrange import arrange
-from vb.mix.sums import minus_own, mix, totals
+from vb.mix.sums import HIGHEST, LOWEST, minus_own, mix, routed, totals
 
 
 def by_definition(speech: np.ndarray, rooms: list[list[int]], heard: np.ndarray) -> np.ndarray:
@@ -49,3 +49,13 @@ def test_a_sum_clips_only_what_is_heard() -> None:
     total = totals(speech, np.arange(3), np.array([0]))
     assert total.tolist() == [[30000]]
     assert minus_own(total, np.array([3]), speech).tolist() == [[0], [0], [32767]]
+
+
+@given(st.integers(1, 9), st.integers(0, 2**32 - 1))
+def test_routed_is_the_sum_by_weight(members: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    speech = rng.integers(LOWEST, HIGHEST + 1, (members, 5)).astype(np.int16)
+    heard = rng.integers(0, 2, (members, members))
+    rest = rng.integers(-70000, 70000, 5).astype(np.int32)
+    wanted = (heard @ speech.astype(np.int64) + rest).clip(LOWEST, HIGHEST)
+    assert np.array_equal(routed(speech, heard.astype(np.float32), rest), wanted)

@@ -15,6 +15,7 @@ from vb.mix.arrange import Arrangement, Index
 
 Matrix = NDArray[np.int16]
 Sums = NDArray[np.int32]
+Weights = NDArray[np.float32]
 LOWEST, HIGHEST = -32768, 32767
 
 
@@ -48,6 +49,14 @@ def totals(speech: Matrix, lines: Index, starts: Index) -> Sums:
 def minus_own(total: Sums, counts: Index, own: Matrix) -> Matrix:
     """``total`` of each room, repeated for its ``counts`` members, minus what each said itself; clipped."""
     return clip(np.repeat(total, counts, axis=0) - own)
+
+
+def routed(speech: Matrix, weights: Weights, rest: Sums) -> Matrix:
+    """What each line hears of the lines of ``speech`` by ``weights[listener, source]``, and of ``rest`` all; clipped.
+
+    Exact for 512 sources of weight 1 at full scale, where float32 ends to count in ones.
+    """
+    return clip(np.rint(weights @ speech.astype(np.float32)) + rest)
 
 
 def clip(samples: NDArray[Any]) -> Matrix:
