@@ -113,7 +113,8 @@ def result_schema(operation: Operation, template: str = "#/components/schemas/{n
 def _responses(operation: Operation) -> dict[str, Any]:
     success: dict[str, Any] = {"description": _REASONS[operation.status]}
     if operation.result is not None:
-        success["content"] = {"application/json": {"schema": result_schema(operation)}}
+        texts = {content_type: {"schema": {"type": "string"}} for content_type in operation.texts}
+        success["content"] = {"application/json": {"schema": result_schema(operation)}, **texts}
     codes = sorted(
         {
             *operation.errors,

@@ -43,7 +43,8 @@ class Operation:
     payload fields of the path parameters; ``vsi_fields`` renames fields of the body there. ``lanes`` are the payload
     fields that name the leg or room whose commands keep their order. ``needs`` are the fields a caller must give;
     ``creates``: a repetition with the same Idempotency-Key gets the first answer;
-    ``fields`` describes the body of an operation that is not ``built``.
+    ``fields`` describes the body of an operation that is not ``built``. ``texts`` are the content types that one which
+    makes its whole answer itself (`vb.api.raw`) may give beside JSON.
     """
 
     name: str
@@ -68,7 +69,7 @@ class Operation:
     root: bool = False
     websocket: bool = False
     built: bool = True
-    raw: bool = False
+    texts: tuple[str, ...] = ()
 
     @property
     def url(self) -> str:

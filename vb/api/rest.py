@@ -19,6 +19,7 @@ from vb.api import operations  # noqa: F401  (fills the table)
 from vb.api.allow_list import AllowList
 from vb.api.idempotency import Answers
 from vb.api.operation import TABLE, Operation
+from vb.api.raw import raw_view
 from vb.api.replies import encode, error, response
 from vb.api.schema import BadJson, Body, read_body
 from vb.api.services import Services
@@ -88,7 +89,7 @@ def _add_route(app: QuartTrio, services: Services, parts: HttpParts, operation: 
         view = _document_view(parts.documents[operation.url])
         app.add_url_rule(rule, operation.name, view, methods=["GET"], provide_automatic_options=False)
     else:
-        view = _operation_view(services, parts, operation)
+        view = raw_view(services, operation) if operation.texts else _operation_view(services, parts, operation)
         app.add_url_rule(rule, operation.name, view, methods=[operation.method], provide_automatic_options=False)
 
 

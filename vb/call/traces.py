@@ -55,8 +55,15 @@ class LegTrace:
     dropped: int
     epoch: float
     """What to add to the time of a message to get seconds since 1970."""
+    ended: str
+    """The end reason, "" while the leg lives."""
     _kept: tuple[Kept, ...]
     _redact: Callable[[bytes], str]
+
+    @classmethod
+    def empty(cls, leg_id: str) -> LegTrace:
+        """That of a leg without SIP."""
+        return cls(leg_id, "", 0, 0.0, "", (), redact_message)
 
     def messages(self) -> list[TracedMessage]:
         """What may be shown, oldest first."""
@@ -91,7 +98,7 @@ class CallTraces:
         self._calls: dict[bytes, _Call] = {}
         self._legs: dict[str, list[_Call]] = {}
         self._unclaimed: dict[bytes, None] = {}
-        self._ended: dict[str, None] = {}
+        self._ended: dict[str, str] = {}
         self._size = 0
 
     def record(self, direction: Literal["in", "out", "error"], data: bytes, hop: Hop, at: float) -> None:
@@ -121,10 +128,10 @@ class CallTraces:
         self._unclaimed.pop(key, None)
         calls.append(call)
 
-    def end(self, leg_id: str) -> None:
+    def end(self, leg_id: str, reason: str = "") -> None:
         """The leg is over; it is kept among the last that were."""
         if leg_id in self._legs:
-            self._ended[leg_id] = None
+            self._ended[leg_id] = reason
             while len(self._ended) > self._limits.ended:
                 self._forget_oldest_ended()
 
@@ -140,6 +147,7 @@ class CallTraces:
             call_id=calls[-1].key.decode(errors="replace") if calls else "",
             dropped=sum(call.dropped for call in calls) + max(0, len(kept) - last),
             epoch=calls[-1].epoch if calls else 0.0,
+            ended=self._ended.get(leg_id, ""),
             kept=tuple(kept[-last:]),
             redact=self._redact,
         )

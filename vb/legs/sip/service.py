@@ -160,7 +160,7 @@ class SipService:
         self._platform.legs.add(leg)
         traces = self._platform.traces
         traces.claim(leg.id, leg.call_id)
-        leg.on_ended.append(lambda ended: traces.end(ended.id))
+        leg.on_ended.append(lambda ended: traces.end(ended.id, ended.cdr.reason if ended.cdr is not None else ""))
         self._nursery.start_soon(leg.live)
 
     def _guarded(self, leg: SipLeg, step: Any) -> None:
