@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -14,6 +15,7 @@ from typing import Literal
 import httpx
 import pytest
 import trio
+from trio_websocket import ConnectionClosed, open_websocket_url
 
 from vb.activity.fetch import open_fetcher
 from vb.app import App, StartError, build, running
@@ -154,6 +156,30 @@ async def test_a_running_room_recording_is_finished_at_the_stop(tmp_path: Path) 
         assert ended.index("recording.finished") < len(ended)
         assert ended.count("leg.disconnected") == 1
         nothing_is_left(server.app)
+
+
+async def test_a_vsi_client_sees_every_end_of_many_calls(tmp_path: Path) -> None:
+    calls = 200
+    config = settings(tmp_path, VSI_EVENT_BUFFER_SIZE="32", SHUTDOWN_TIMEOUT_MS="3000")
+    seen: list[str] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        target = f"sip:x@127.0.0.1:{silent.getsockname()[1]}"
+        async with trio.open_nursery() as nursery:
+            async with serving(config) as server:
+                for _ in range(calls):
+                    server.app.sip.create_outbound(OutboundRequest(to=target))
+                await nursery.start(follow, server.url.replace("http", "ws") + "/v1/vsi", seen)
+        assert seen.count("leg.disconnected") == calls
+        assert "events_dropped" not in seen
+
+
+async def follow(url: str, seen: list[str], *, task_status: trio.TaskStatus[None]) -> None:
+    async with open_websocket_url(url) as client:
+        task_status.started()
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                seen.append(json.loads(await client.get_message())["type"])
 
 
 def nothing_is_left(app: App) -> None:

@@ -64,8 +64,8 @@ log = logging.getLogger("vb.app")
 _LAST_SECONDS = 2.0  # of the time for stopping: kept for the API, whose clients are to see every event
 _ASK_AGAIN = 0.02
 _LEAST_AT_ONCE = 16  # legs ended at once at the stop: a few events of each fit into a VSI client's buffer
-_MOST_PAUSES = 100
-_PAUSE_SECONDS = 0.005
+_MOST_PAUSES = 200
+_TURNS = 64  # of every task between them: a writer needs a few for a frame, however busy the machine is
 
 
 class StartError(Exception):
@@ -309,7 +309,8 @@ async def _hang_up(app: App) -> None:
     for start in range(0, len(legs), some):
         for leg in legs[start : start + some]:
             leg.end(SHUTDOWN)
-        await trio.sleep(_PAUSE_SECONDS)
+        for _ in range(_TURNS):
+            await trio.lowlevel.checkpoint()
 
 
 async def _settled(app: App) -> None:

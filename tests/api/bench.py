@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -36,10 +36,11 @@ class StageDialer:
         self.requests: list[OutboundRequest] = []
         self._stage = stage
 
-    def create_outbound(self, request: OutboundRequest) -> Leg:
+    def create_outbound(self, request: OutboundRequest, before: Callable[[Leg], None] = lambda _: None) -> Leg:
         self.requests.append(request)
         leg = StageLeg(self._stage.bus, "sip_outbound", webhook=request.webhook, app_id=request.app_id)
         self._stage.legs.add(leg)
+        before(leg)
         self._stage.nursery.start_soon(leg.live)
         return leg
 

@@ -174,7 +174,7 @@ async def test_a_body_that_nobody_reads(tmp_path: Path) -> None:
 
 async def test_calls(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench:
-        body = {"type": "sip", "to": "", "uri": "sip:bob@h", "webhook_url": "", "ring_timeout": -1, "app_id": "shop"}
+        body = {"type": "sip", "to": "", "uri": "sip:bob@h", "webhook_url": "", "ring_timeout": 0, "app_id": "shop"}
         status, answer, _ = await bench.ask("POST", "/v1/legs", json.dumps({**body, "room_id": "r"}))
         assert status == 201
         assert list(answer) == ["instance_id", "id", "type", "state", "muted", "deaf", "accept_dtmf", "held", "app_id"]
@@ -185,6 +185,15 @@ async def test_calls(tmp_path: Path) -> None:
         await trio.testing.wait_all_tasks_blocked()
         _, room, _ = await bench.ask("GET", "/v1/rooms/r")
         assert [leg["id"] for leg in room["participants"]] == [answer["id"]]
+
+
+@pytest.mark.parametrize("url", ["nonsense", "http://", "ftp://h/x", "http://h:99999/", "http://h/a b"])
+async def test_a_webhook_that_cannot_be_posted_to(tmp_path: Path, url: str) -> None:
+    async with open_bench(tmp_path) as bench:
+        for path, body in (("/v1/legs", {"type": "sip", "to": "sip:bob@h"}), ("/v1/rooms", {"id": "r"})):
+            status, answer, _ = await bench.ask("POST", path, json.dumps({**body, "webhook_url": url}))
+            assert (status, answer["error"].partition(":")[0]) == (400, "invalid webhook_url")
+        assert bench.dialer.requests == []
 
 
 @pytest.mark.parametrize("extra", [{"amd": {}}, {"rtt": True}, {"streams": [{}]}, {"type": "whatsapp"}])

@@ -35,6 +35,7 @@ async def test_the_view_leaves_out_what_is_empty() -> None:
         "role": "agent",
         "app_id": "shop",
         "sip_headers": {"X-A": "1"},
+        "headers": {"X-A": "1"},
     }
     assert leg.id in repr(leg)
 

@@ -152,6 +152,11 @@ class HttpPoster:
                 return status
 
 
+def check_url(url: str) -> None:
+    """Raises BadTarget for a URL that can never be posted to."""
+    _parse(url)
+
+
 def _parse(url: str) -> _Target:
     try:
         parts = urlsplit(url)

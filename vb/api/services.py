@@ -9,6 +9,9 @@ import attrs
 
 from vb.activity.playback import Playbacks
 from vb.activity.recording import Recordings
+from vb.api.http_post import check_url
+from vb.api.webhooks import BadTarget
+from vb.call.errors import Invalid
 from vb.call.events import EventBus, Webhook
 from vb.call.leg import Leg
 from vb.call.legs import Legs
@@ -22,7 +25,7 @@ State = Literal["starting", "ready", "draining"]
 class Dialer(Protocol):
     """Makes outbound legs. Raises CommandError before anything happened."""
 
-    def create_outbound(self, request: OutboundRequest) -> Leg: ...
+    def create_outbound(self, request: OutboundRequest, before: Callable[[Leg], None] = ...) -> Leg: ...
 
 
 @attrs.define
@@ -49,5 +52,11 @@ class Services:
 
 
 def webhook_of(url: str, secret: str) -> Webhook | None:
-    """The webhook that a request names; None without a URL."""
-    return Webhook(url, secret) if url else None
+    """The webhook that a request names; None without a URL. Raises Invalid for one that cannot be posted to."""
+    if not url:
+        return None
+    try:
+        check_url(url)
+    except BadTarget as error:
+        raise Invalid(f"invalid webhook_url: {error}") from None
+    return Webhook(url, secret)

@@ -114,6 +114,7 @@ class Leg(abc.ABC):
             "role": self.role,
             "app_id": self.app_id,
             "sip_headers": self.headers,
+            "headers": self.headers,
         }
         return {name: value for name, value in shown.items() if value not in ("", {})}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from vb.api.operation import NotBuilt, operation
 from vb.api.services import Services, webhook_of
 from vb.api.shapes import AmdBody, AnswerBody, CodecBody, CreateLegBody, DigitsBody, HangupBody, LegView, Status
 from vb.call.errors import Invalid
+from vb.call.leg import Leg
 from vb.legs.sip.outbound_request import Credentials, OutboundRequest
 
 MAX_DIGITS = 256
@@ -56,10 +58,13 @@ def create_leg(services: Services, body: CreateLegBody) -> Any:
     ):
         if asked:
             raise NotBuilt(f"{name} is not built yet")
-    leg = services.sip.create_outbound(_outbound(body))
-    if body.room_id:
-        services.rooms.join_with_media(leg, body.room_id)
-    return leg.view()
+    return services.sip.create_outbound(_outbound(body), partial(_join, services, body.room_id)).view()
+
+
+def _join(services: Services, room_id: str, leg: Leg) -> None:
+    """Before the leg is announced: a room that is made for it comes first."""
+    if room_id:
+        services.rooms.join_with_media(leg, room_id)
 
 
 def _outbound(body: CreateLegBody) -> OutboundRequest:
@@ -69,8 +74,8 @@ def _outbound(body: CreateLegBody) -> OutboundRequest:
         from_=body.from_,
         privacy=body.privacy,
         outbound_proxy=body.outbound_proxy,
-        ring_timeout=max(0, body.ring_timeout),  # the contract takes negative ones for none
-        max_duration=max(0, body.max_duration),
+        ring_timeout=body.ring_timeout,
+        max_duration=body.max_duration,
         codecs=tuple(body.codecs),
         headers=body.headers,
         app_id=body.app_id,

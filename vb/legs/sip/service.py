@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import trio
 
 from vb.call.errors import CommandError, Unavailable
+from vb.call.leg import Leg
 from vb.call.reasons import INTERNAL_ERROR
 from vb.legs.sip.challenge import OpenChallenges
 from vb.legs.sip.inbound import SipInboundLeg, auto_ring
@@ -52,8 +54,13 @@ class SipService:
         """Inbound calls that nobody has decided about."""
         return self._parked
 
-    def create_outbound(self, request: OutboundRequest) -> SipOutboundLeg:
-        """Start a call. Raises Invalid or Unavailable before anything happened."""
+    def create_outbound(
+        self, request: OutboundRequest, before: Callable[[Leg], None] = lambda _: None
+    ) -> SipOutboundLeg:
+        """Start a call; ``before`` is called with its leg before that is announced.
+
+        Raises Invalid or Unavailable before anything happened.
+        """
         if self._draining or self._nursery is None:
             raise Unavailable("the server is shutting down")
         limit = self._platform.settings.max_calls
@@ -61,6 +68,7 @@ class SipService:
             raise Unavailable(f"{limit} calls are the limit")
         leg = SipOutboundLeg(self._platform, request)
         self._adopt(leg)
+        before(leg)
         self._platform.bus.publish("leg.ringing", leg.announcement(), leg=leg)
         log.info("leg calls", extra={"leg_id": leg.id, "leg_type": leg.type, "to": request.to})
         self._guarded(leg, leg.start)
