@@ -18,11 +18,11 @@ _TIME, _FIRST, _GAP, _MARGIN = (
     430,
     40,
 )  # where times end, our lifeline, the distance of lifelines, the right rim
-_HEAD, _ROW, _PAUSE, _FOOT = 112, 46, 26, 34  # heights
+_HEAD, _ROW, _PAUSE, _FOOT = 134, 46, 26, 34  # heights
 _LONG_PAUSE: Final = 1.0  # seconds without a message that are worth a mark
 _PEERS: Final = 4
 _LETTER: Final = 7.25  # width of one letter of the labels
-_LABEL, _DETAIL, _TOOLTIP = 44, 64, 4000  # characters
+_NAME, _LABEL, _DETAIL, _TOOLTIP = 47, 44, 64, 4000  # characters
 _COLOURS: Final[dict[Kind, str]] = {
     "request": "#1d4f91",
     "progress": "#6b7280",
@@ -33,15 +33,15 @@ _COLOURS: Final[dict[Kind, str]] = {
 _RED: Final = _COLOURS["failure"]
 _STYLE: Final = (
     "text{font-family:'DejaVu Sans Mono','Liberation Mono',Menlo,Consolas,monospace;font-size:12px;fill:#1f2933}"
-    ".small{font-size:10.5px;fill:#6b7280}.title{font-size:14px;font-weight:bold}.name{font-weight:bold}"
+    ".over{paint-order:stroke;stroke:#ffffff;stroke-width:4px}.small{font-size:10.5px;fill:#6b7280}.title{font-size:14px;font-weight:bold}.name{font-weight:bold}"
     ".line{stroke:#9aa5b1;stroke-width:1}.box{fill:#f3f6f9;stroke:#9aa5b1}.arrow{stroke-width:1.6;fill:none}"
     ".sdp{fill:#fff3c4;stroke:#c99a00}.sdpt{font-size:9.5px;fill:#7a5c00;font-weight:bold}"
     "g.rung:hover .arrow{stroke-width:3}"
 )
 
 
-def svg_ladder(messages: Iterable[TracedMessage], *, title: str, subtitle: str, end: str = "", us: str = "vb") -> str:
-    """The picture. ``end`` says under the last arrow what became of the call; ``us`` names our lifeline."""
+def svg_ladder(messages: Iterable[TracedMessage], *, head: Sequence[str], end: str = "", us: str = "vb") -> str:
+    """The picture. ``head`` is a title and two lines; ``end`` says under the last arrow what became of the call."""
     steps = rungs(messages)
     peers = _peers(steps)
     width = _FIRST + _GAP * max(1, len(peers)) + _MARGIN + 90
@@ -64,9 +64,10 @@ def svg_ladder(messages: Iterable[TracedMessage], *, title: str, subtitle: str, 
     height = y + _FOOT
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">'
-        f"<title>{_safe(title, 200)}</title><style>{_STYLE}</style>{_markers()}"
+        f"<title>{_safe(head[0], 200)}</title><style>{_STYLE}</style>{_markers()}"
         f'<rect width="{width}" height="{height}" fill="#ffffff"/>'
-        f"{_text(16, 26, title, 'title', most=int(width / 9))}{_text(16, 46, subtitle, 'small', most=int(width / 7))}"
+        f"{_text(16, 26, head[0], 'title', most=int(width / 9))}"
+        f"{''.join(_text(16, 46 + 17 * n, line, 'small', most=int(width / 7)) for n, line in enumerate(head[1:]))}"
         f"{lifelines}{''.join(body)}</svg>\n"
     )
 
@@ -94,12 +95,13 @@ def _x(column: int) -> float:
 
 
 def _lifeline(x: float, name: tuple[str, str], bottom: float) -> str:
-    shown = name[0] if len(name[0]) <= 26 else name[0][:25] + "…"
+    shown = name[0] if len(name[0]) <= _NAME else name[0][: _NAME - 1] + "…"
     half = max(48.0, len(shown) * _LETTER / 2 + 10)
     return (
         f'<line class="line" x1="{x}" y1="{_HEAD}" x2="{x}" y2="{bottom}"/>'
-        f'<rect class="box" x="{x - half:.1f}" y="64" width="{2 * half:.1f}" height="44" rx="5"/>'
-        f"{_text(x, 82, shown, 'name', anchor='middle')}{_text(x, 99, name[1], 'small', anchor='middle')}"
+        f'<rect class="box" x="{x - half:.1f}" y="{_HEAD - 48}" width="{2 * half:.1f}" height="44" rx="5"/>'
+        f"{_text(x, _HEAD - 30, shown, 'name', anchor='middle')}"
+        f"{_text(x, _HEAD - 13, name[1], 'small', anchor='middle')}"
     )
 
 
@@ -121,9 +123,9 @@ def _rung(rung: Rung, y: float, column: int) -> str:
         f"{_text(_TIME, y + 4, _time(rung.at), 'small', anchor='end')}"
         f'<line class="arrow" x1="{start}" y1="{y}" x2="{stop}" y2="{y}" stroke="{colour}"{dashes}'
         f' marker-end="url(#{marker})"/>'
-        f"{_text(middle, y - 6, label, '', anchor='middle', colour=colour)}"
+        f"{_text(middle, y - 6, label, 'over', anchor='middle', colour=colour)}"
         f"{_sdp(middle + len(label) * _LETTER / 2 + 8, y) if rung.description else ''}"
-        f"{_text(middle, y + 14, notes, 'small', anchor='middle', most=_DETAIL) if notes else ''}</g>"
+        f"{_text(middle, y + 14, notes, 'small over', anchor='middle', most=_DETAIL) if notes else ''}</g>"
     )
 
 
@@ -135,7 +137,7 @@ def _sdp(x: float, y: float) -> str:
 
 
 def _pause(y: float, seconds: float, width: float) -> str:
-    top = y - 22
+    top = y - 18
     return (
         f'<line x1="{_FIRST - 16}" y1="{top}" x2="{width - _MARGIN}" y2="{top}" stroke="#cbd2d9"'
         f' stroke-dasharray="2 5"/>{_text(_TIME, top + 4, f"+{seconds:.1f} s", "small", anchor="end")}'
@@ -149,9 +151,8 @@ def _time(seconds: float) -> str:
 def _text(
     x: float, y: float, text: str, class_: str, *, anchor: str = "start", most: int = 120, colour: str = ""
 ) -> str:
-    named = f' class="{class_}"' if class_ else ""
     filled = f' style="fill:{colour}"' if colour else ""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{named}{filled}>{_safe(text, most)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{class_}"{filled}>{_safe(text, most)}</text>'
 
 
 def _safe(text: str, most: int) -> str:

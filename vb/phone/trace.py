@@ -34,6 +34,6 @@ class Trace:
         return len(seen) - len(set(seen))
 
 
-def ladder(trace: Trace, left: str, right: str, *, width: int = 44) -> str:
+def ladder(trace: Trace, left: str, right: str) -> str:
     """The call as text: ``left`` kept the trace, arrows are messages, times are milliseconds from the first one."""
-    return text_ladder(trace.messages, left, right, width=width)
+    return text_ladder(trace.messages, left, right)

@@ -61,7 +61,7 @@ def rungs(messages: Iterable[TracedMessage]) -> list[Rung]:
     return made
 
 
-def text_ladder(messages: Iterable[TracedMessage], left: str, right: str, *, width: int = 44) -> str:
+def text_ladder(messages: Iterable[TracedMessage], left: str, right: str, *, width: int = 52) -> str:
     """The call as text: ``left`` kept the trace, times are milliseconds from the first message."""
     steps = rungs(messages)
     if not steps:

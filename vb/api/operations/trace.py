@@ -110,7 +110,7 @@ def _local(message: TracedMessage, known: tuple[str, int] | None) -> str:
 
 def _text(instance_id: str, trace: LegTrace) -> Document:
     messages = trace.messages()
-    lines = [_title(trace), _subtitle(trace, messages), ""]
+    lines = [*_head(trace, messages), ""]
     lines.append(text_ladder(messages, "vb", messages[0].peer if messages else "peer"))
     if trace.ended:
         lines.append(f"ended: {trace.ended}")
@@ -124,15 +124,13 @@ def _text(instance_id: str, trace: LegTrace) -> Document:
 def _svg(instance_id: str, trace: LegTrace) -> Document:
     messages = trace.messages()
     end = f"ended: {trace.ended}" if trace.ended else ""
-    picture = svg_ladder(messages, title=_title(trace), subtitle=_subtitle(trace, messages), end=end)
+    picture = svg_ladder(messages, head=_head(trace, messages), end=end)
     return Document(picture.encode(errors="replace"), SVG)
 
 
-def _title(trace: LegTrace) -> str:
-    return f"Leg {trace.leg_id}"
-
-
-def _subtitle(trace: LegTrace, messages: Sequence[TracedMessage]) -> str:
+def _head(trace: LegTrace, messages: Sequence[TracedMessage]) -> tuple[str, str, str]:
+    """Three lines: which leg, who calls whom, and what is kept."""
+    who = f"{messages[0].header('From')}  →  {messages[0].header('To')}" if messages else "no messages"
     since = f", since {rfc3339(messages[0].at + trace.epoch)}" if messages else ""
     dropped = f", {trace.dropped} older ones dropped" if trace.dropped else ""
-    return f"Call-ID {trace.call_id or '-'}, {len(messages)} messages{since}{dropped}"
+    return f"Leg {trace.leg_id}", who, f"Call-ID {trace.call_id or '-'}, {len(messages)} messages{since}{dropped}"
