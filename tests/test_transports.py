@@ -10,7 +10,7 @@ import trio
 from trio_websocket import open_websocket
 
 from tests.net.certificates import Authority
-from tests.test_app import serving, settings
+from tests.test_app import free_port, serving, settings
 from vb.app import StartError
 from vb.legs.sip.outbound_request import OutboundRequest
 from vb.sip.message import Request, Response, make_response, parse_message
@@ -41,6 +41,23 @@ async def test_a_call_over_tls(tmp_path: Path, form: str, who_hangs_up: str) -> 
             assert server.app.endpoint.statistics().sends_failed == 0
             assert server.app.endpoint.statistics().open_connections == 1
             assert server.app.endpoint.statistics().datagrams_out == 0
+
+
+@pytest.mark.parametrize("tcp", ["true", "false"])
+async def test_a_large_invite_goes_by_tcp_where_the_peer_has_it(tmp_path: Path, tcp: str) -> None:
+    """RFC 3261 §18.1.1."""
+    port = free_port()
+    ours = settings(tmp_path, SIP_PORT=str(port), SIP_TCP_ENABLED=tcp)
+    async with serving(ours) as callee, serving(settings(tmp_path, SIP_PORT="0")) as caller:
+        headers = {f"X-Long-{number}": "x" * 500 for number in range(3)}
+        out = caller.app.sip.create_outbound(OutboundRequest(to=f"sip:bob@127.0.0.1:{port}", headers=headers))
+        await callee.wait_for("leg.ringing")
+        (leg,) = callee.app.legs.all()
+        leg.answer()
+        await caller.wait_for("leg.connected")
+        out.hangup()
+        await callee.wait_for("leg.disconnected")
+        assert callee.app.endpoint.statistics().open_connections == (1 if tcp == "true" else 0)
 
 
 SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"

@@ -49,6 +49,8 @@ def sip_settings(config: Config) -> SipSettings:
         challenge_lifetime=config.sip_inbound_auth_nonce_ttl_seconds,
         outbound_proxy=parse_uri(config.sip_outbound_proxy) if config.sip_outbound_proxy else None,
         webhook=_global_webhook(config),
+        refer_auto_dial=config.sip_refer_auto_dial,
+        refer_timeout=config.sip_refer_consult_timeout_ms / 1000,
     )
 
 
@@ -98,11 +100,12 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         sent_by=lambda hop: sent_by_of(settings, hop, ports.get(hop.transport, 0)),
         user_agent=config.sip_host,
         timers=timers,
-        supported=("timer",),
+        supported=("timer", "replaces", "norefersub"),
         session_expires=config.sip_session_expires_seconds,
         min_se=config.sip_min_se_seconds,
         use_source_socket=config.sip_use_source_socket,
         source_rate=config.sip_source_rate,
+        largest_datagram=1300,  # RFC 3261 §18.1.1, for a path whose MTU is not known
     )
 
 

@@ -26,7 +26,8 @@ class UaConfig:
     ``use_source_socket`` sends responses and requests inside dialogs to where packets came from.
     ``max_sessions`` and ``max_transactions`` bound what peers may start, 0 is no bound; beyond them: 503 with a
     Retry-After of ``retry_after`` seconds. ``source_rate`` bounds the new requests per second of one source address
-    outside dialogs, 0 is no bound; beyond it: 503, and nothing beyond that.
+    outside dialogs, 0 is no bound; beyond it: 503, and nothing beyond that. A request of ours that is larger than
+    ``largest_datagram`` octets goes by TCP, where the peer has that; 0: none does.
     """
 
     contact: Callable[[Hop], Uri]
@@ -45,6 +46,7 @@ class UaConfig:
     max_sessions: int = 0
     max_transactions: int = 100_000
     source_rate: float = 0.0
+    largest_datagram: int = 0
     retry_after: int = 5
 
 

@@ -40,7 +40,9 @@ class Core:
     def __init__(self, config: UaConfig, rng: Random) -> None:
         self.config = config
         self.rng = rng
-        self.layer = TransactionLayer(config.timers, use_source_socket=config.use_source_socket)
+        self.layer = TransactionLayer(
+            config.timers, use_source_socket=config.use_source_socket, largest_datagram=config.largest_datagram
+        )
         self.events: list[Event] = []
         self.dialogs: dict[DialogId, Session] = {}
         self.past_dialogs: dict[DialogId, None] = {}

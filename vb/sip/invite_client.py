@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from vb.sip.effects import Hop, Send
 from vb.sip.timers import Timer, TimerValues
-from vb.sip.transaction import IGNORED, Effect, Input, Kind, State, Table, Transaction, response_input
+from vb.sip.transaction import IGNORED, Effect, Fallback, Input, Kind, State, Table, Transaction, response_input
 
 if TYPE_CHECKING:
     from vb.sip.message import Request, Response
@@ -16,14 +16,21 @@ if TYPE_CHECKING:
 class InviteClient(Transaction):
     """One INVITE on its way to a final response. ``make_ack`` builds the ACK of a refusal (§17.1.1.3)."""
 
-    __slots__ = ("_ack", "_data", "_interval", "_make_ack")
+    __slots__ = ("_ack", "_data", "_fallback", "_interval", "_make_ack")
 
     kind: ClassVar[Kind] = Kind.INVITE_CLIENT
 
     def __init__(
-        self, key: object, data: bytes, hop: Hop, values: TimerValues, make_ack: Callable[[Response], bytes]
+        self,
+        key: object,
+        data: bytes,
+        hop: Hop,
+        values: TimerValues,
+        make_ack: Callable[[Response], bytes],
+        fallback: Fallback | None = None,
     ) -> None:
         super().__init__(key, hop, values, State.CALLING)
+        self._fallback = fallback
         self._data = data
         self._interval = values.t1
         self._make_ack: Callable[[Response], bytes] | None = make_ack
@@ -37,6 +44,15 @@ class InviteClient(Transaction):
 
     def receive(self, response: Response, now: float) -> list[Effect]:
         return self.step(response_input(response.status), now, response)
+
+    def _fall_back(self, message: Request | Response | None, now: float) -> None:
+        if self._fallback is None:
+            self.failed(message, now)
+            return
+        self._data, self.hop = self._fallback()
+        self._fallback = None
+        self.state = State.CALLING
+        self._effects += self.start(now)
 
     # Actions: the arrows of figure 5 (RFC 3261) and figure 7 (RFC 6026).
 
@@ -70,13 +86,14 @@ class InviteClient(Transaction):
     def _forget_request(self) -> None:
         self.timers.clear()
         self._data = b""
+        self._fallback = None
         self._make_ack = None
 
     table: ClassVar[Table] = {
         (State.CALLING, Input.PROVISIONAL): (_ringing, State.PROCEEDING),
         (State.CALLING, Input.SUCCESS): (_accepted, State.ACCEPTED),
         (State.CALLING, Input.REFUSAL): (_refused, State.COMPLETED),
-        (State.CALLING, Input.TRANSPORT_ERROR): (Transaction.failed, State.TERMINATED),
+        (State.CALLING, Input.TRANSPORT_ERROR): (_fall_back, State.TERMINATED),
         (State.CALLING, Timer.A): (_retransmit, State.CALLING),
         (State.CALLING, Timer.B): (Transaction.timed_out, State.TERMINATED),
         (State.CALLING, Timer.D): IGNORED,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _MAX_DIALOGS = 16
 """How many early dialogs, or forked answers, of one INVITE are kept: a peer chooses their number."""
 
+_ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')  # RFC 3326 §2
+
 
 _DONE = object()
 
@@ -192,7 +194,7 @@ class InviteClientSession(Session):
             # §13.2.2.4: another branch of a fork has answered too; one call is enough.
             dialog = Dialog.of_client(self.request, response, self.local_tag)
             self._send_ack(dialog)
-            request, hop = self._core.dialog_request(dialog, "BYE", self.hop)
+            request, hop = self._core.dialog_request(dialog, "BYE", self.hop, headers=[_ELSEWHERE])
             if self.credentials is not None:
                 self.credentials.authorize(request)
             self._core.layer.start_request(request, hop, self, now)
@@ -242,10 +244,11 @@ class InviteClientSession(Session):
         """§9.1: the INVITE's Request-URI, Via, From, To, Call-ID, Route and CSeq number."""
         self._cancel_sent = True
         request = self.request
+        hop = self._invite.hop if self._invite is not None else self.hop  # §9.1: where the INVITE went
         cancel = self._core.new_request(
             "CANCEL",
             request.uri,
-            self.hop,
+            hop,
             from_=request.headers.get("From") or "",
             to=request.headers.get("To") or "",
             call_id=self.call_id,
@@ -254,7 +257,7 @@ class InviteClientSession(Session):
             headers=self._cancel_headers or (),
             branch=request.via.branch,
         )
-        self._core.layer.start_request(cancel, self.hop, self, now)
+        self._core.layer.start_request(cancel, hop, self, now)
         if self._invite is not None and not self._acks:
             self.start_timer(UsageTimer.CANCEL_WAIT, now + self._core.config.timers.give_up)
 

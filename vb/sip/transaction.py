@@ -75,6 +75,8 @@ class Terminated:
 
 
 Effect = Send | PassUp | Terminated
+Fallback = Callable[[], tuple[bytes, Hop]]
+"""The same request for another transport, should the first one not be there (RFC 3261 §18.1.1)."""
 Row = tuple[Callable[[Any, "Request | Response | None", float], None], State] | None
 Table = Mapping[tuple[State, Input | Timer], Row]
 IGNORED: Row = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from vb.sip.effects import Hop, Send
 from vb.sip.invite_client import InviteClient
 from vb.sip.invite_server import InviteServer
+from vb.sip.large_request import prepare
 from vb.sip.non_invite_client import NonInviteClient
 from vb.sip.non_invite_server import NonInviteServer
 from vb.sip.routing import response_hops
@@ -58,13 +59,14 @@ def server_key(request: Request) -> ServerKey:
 class TransactionLayer:
     """All transactions of one agent. ``sends`` collects what is to be written, in order."""
 
-    def __init__(self, values: TimerValues, *, use_source_socket: bool) -> None:
+    def __init__(self, values: TimerValues, *, use_source_socket: bool, largest_datagram: int = 0) -> None:
         self.sends: list[Send] = []
         self.deadlines = Deadlines()
         self.counts: Counter[Kind] = Counter()
         self.retransmissions = 0
         self._values = values
         self._use_source_socket = use_source_socket
+        self._largest_datagram = largest_datagram
         self._clients: dict[tuple[str, str], ClientTransaction] = {}
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._merged: dict[tuple[str, str, int, str], ServerTransaction] = {}
@@ -89,13 +91,15 @@ class TransactionLayer:
         self, request: Request, hop: Hop, user: TransactionUser, now: float, make_ack: Callable[[Response], bytes]
     ) -> InviteClient:
         key = request.via.branch or "", "INVITE"
-        transaction = InviteClient(key, request.to_bytes(), hop, self._values, make_ack)
+        data, hop, fallback = prepare(request, hop, self._largest_datagram)
+        transaction = InviteClient(key, data, hop, self._values, make_ack, fallback)
         self._start_client(transaction, key, user, now)
         return transaction
 
     def start_request(self, request: Request, hop: Hop, user: TransactionUser, now: float) -> NonInviteClient:
         key = request.via.branch or "", request.method
-        transaction = NonInviteClient(key, request.to_bytes(), hop, self._values)
+        data, hop, fallback = prepare(request, hop, self._largest_datagram)
+        transaction = NonInviteClient(key, data, hop, self._values, fallback)
         self._start_client(transaction, key, user, now)
         return transaction
 
