@@ -19,6 +19,8 @@ class FakeStatistics:
     lost: int = 0
     jitter_ms: float = 0.0
     mos: float | None = None
+    gaps: int = 0
+    concealed: int = 0
 
 
 class FakePort:

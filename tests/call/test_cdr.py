@@ -28,9 +28,11 @@ def test_quality_needs_two_packets() -> None:
     assert quality_view(None) is None
     assert quality_view(FakeStatistics(received=1)) is None
     assert quality_view(FakeStatistics(received=2, mos=None)) is None
-    assert quality_view(FakeStatistics(2, 3, 1.005, 4.405)) == {
+    assert quality_view(FakeStatistics(2, 3, 1.005, 4.405, gaps=4, concealed=2)) == {
         "mos_score": pytest.approx(4.41, abs=0.01),
         "rtp_packets_received": 2,
         "rtp_packets_lost": 3,
         "rtp_jitter_ms": pytest.approx(1.0, abs=0.01),
+        "gaps": 4,
+        "concealed_ms": 40,
     }

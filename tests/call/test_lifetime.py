@@ -146,6 +146,8 @@ async def test_children_end_before_the_end_is_told_and_the_port_is_closed_at_onc
         "rtp_packets_received": 50,
         "rtp_packets_lost": 1,
         "rtp_jitter_ms": 1.23,
+        "gaps": 0,
+        "concealed_ms": 0,
     }
 
 

@@ -8,6 +8,7 @@ import attrs
 
 from vb.call.lifetime import Cause
 
+_TICK_MS = 20  # what one concealed frame stands for
 # Two packets are the least that say anything about jitter or loss.
 _ENOUGH_PACKETS = 2
 
@@ -23,6 +24,10 @@ class Reception(Protocol):
     def jitter_ms(self) -> float: ...
     @property
     def mos(self) -> float | None: ...
+    @property
+    def gaps(self) -> int: ...
+    @property
+    def concealed(self) -> int: ...
 
 
 @attrs.frozen
@@ -55,4 +60,6 @@ def quality_view(reception: Reception | None) -> dict[str, Any] | None:
         "rtp_packets_received": reception.received,
         "rtp_packets_lost": reception.lost,
         "rtp_jitter_ms": round(reception.jitter_ms, 2),
+        "gaps": reception.gaps,
+        "concealed_ms": reception.concealed * _TICK_MS,
     }

@@ -18,6 +18,7 @@ from vb.sip.effects import (
 )
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
+from vb.sip.reasons import ANSWERED_ELSEWHERE
 from vb.sip.session import Session, SessionState
 from vb.sip.timers import UsageTimer
 from vb.sip.transaction import Cause, Transaction
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 _MAX_DIALOGS = 16
 """How many early dialogs, or forked answers, of one INVITE are kept: a peer chooses their number."""
-
-_ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')  # RFC 3326 §2
 
 
 _DONE = object()
@@ -194,7 +193,7 @@ class InviteClientSession(Session):
             # §13.2.2.4: another branch of a fork has answered too; one call is enough.
             dialog = Dialog.of_client(self.request, response, self.local_tag)
             self._send_ack(dialog)
-            request, hop = self._core.dialog_request(dialog, "BYE", self.hop, headers=[_ELSEWHERE])
+            request, hop = self._core.dialog_request(dialog, "BYE", self.hop, headers=[ANSWERED_ELSEWHERE])
             if self.credentials is not None:
                 self.credentials.authorize(request)
             self._core.layer.start_request(request, hop, self, now)

@@ -79,6 +79,10 @@ REASONS: dict[int, str] = {
     608: "Rejected",
 }
 
+# Header lines of a BYE that the agent sends by itself (RFC 3326 §2).
+NO_ACK = ("Reason", 'SIP;cause=408;text="no ACK"')
+ANSWERED_ELSEWHERE = ("Reason", 'SIP;cause=200;text="Call completed elsewhere"')
+
 
 def default_reason(status: int) -> str:
     """The phrase of ``status``, or that of its class: an unknown 4xx is like 400 (RFC 3261 §8.1.3.2)."""

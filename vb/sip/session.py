@@ -23,6 +23,7 @@ from vb.sip.effects import (
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
 from vb.sip.invite_server import InviteServer
+from vb.sip.reasons import NO_ACK
 from vb.sip.referrals import Referrals
 from vb.sip.refresh import Refresher
 from vb.sip.reinvite import Offer, Reinvite
@@ -338,7 +339,7 @@ class Session:
         elif timer is UsageTimer.ACK_WAIT:
             self._stop_success()
             self._core.events.append(AckTimeout(self))
-            self._send_bye(now, self._bye_headers or ())
+            self._send_bye(now, self._bye_headers or (NO_ACK,))
         elif timer is UsageTimer.REINVITE_RETRY and self._reinvite is not None and not self.is_over:
             if self._success is not None or self._pending is not None:
                 self.retry_later(UsageTimer.REINVITE_RETRY, now)  # the peer was faster: after its turn
