@@ -66,14 +66,16 @@ def assert_heard(said: NDArray[np.int16], heard: NDArray[np.int16], *, seconds: 
     assert correlations.min() >= 0.95, correlations
 
 
-def assert_heard_apart(said: NDArray[np.int16], heard: NDArray[np.int16], *, seconds: int) -> None:
-    """As `assert_heard`, each second aligned for itself, and one of them may be cut.
+def assert_heard_apart(said: NDArray[np.int16], heard: NDArray[np.int16], *, start: int, seconds: int) -> None:
+    """As `assert_heard`, each second aligned for itself, and less than half of them may be cut.
 
-    For a peer whose own playout adds or drops a frame once (pjsua does, with packets that come like clockwork).
+    For a peer whose own playout adds and drops frames while it adapts: pjsua does, although on the wire the packets it
+    gets come like clockwork and hold every sample.
     """
-    windows = [said[RATE * second : RATE * (second + 1)] for second in range(1, seconds + 1)]
+    windows = [said[RATE * second : RATE * (second + 1)] for second in range(start, start + seconds)]
     best = [window_correlations(window, heard, RATE, delay=align(window, heard, RATE)).min() for window in windows]
-    assert sorted(best)[1] >= 0.95, best
+    assert np.median(best) >= 0.95, best
+    assert min(best) >= 0.3, best
 
 
 def assert_unheard(said: NDArray[np.int16], heard: NDArray[np.int16], *, seconds: float) -> None:
