@@ -67,14 +67,14 @@ def assert_heard(said: NDArray[np.int16], heard: NDArray[np.int16], *, seconds: 
 
 
 def assert_heard_apart(said: NDArray[np.int16], heard: NDArray[np.int16], *, start: int, seconds: int) -> None:
-    """As `assert_heard`, each second aligned for itself, and less than half of them may be cut.
+    """As `assert_heard`, each second aligned for itself: all are there, and at least two of them whole.
 
     For a peer whose own playout adds and drops frames while it adapts: pjsua does, although on the wire the packets it
     gets come like clockwork and hold every sample.
     """
     windows = [said[RATE * second : RATE * (second + 1)] for second in range(start, start + seconds)]
     best = [window_correlations(window, heard, RATE, delay=align(window, heard, RATE)).min() for window in windows]
-    assert np.median(best) >= 0.95, best
+    assert sorted(best)[-2] >= 0.95, best
     assert min(best) >= 0.3, best
 
 
