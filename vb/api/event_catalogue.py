@@ -9,7 +9,7 @@ EVENTS: Final[dict[str, str]] = {
     " sip_headers:object offered_codecs:array trunk_id source_address authenticated:bool auth_username",
     "leg.early_media": "leg_id! app_id leg_type!",
     "leg.connected": "leg_id! app_id leg_type!",
-    "leg.disconnected": "leg_id! app_id cdr!:object quality:object",
+    "leg.disconnected": "leg_id! app_id cdr!:object quality:object sip_code:int sip_reason",
     "leg.joined_room": "leg_id room_id app_id",
     "leg.left_room": "leg_id room_id app_id",
     "leg.muted": "leg_id! app_id",

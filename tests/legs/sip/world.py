@@ -16,6 +16,7 @@ import trio
 from tests.call.fakes import Recorder
 from tests.sim.network import VirtualNetwork, Weather
 from vb.call.legs import Legs
+from vb.call.traces import CallTraces
 from vb.legs.sip.identity import contact_of, sent_by_of
 from vb.legs.sip.service import SipService
 from vb.legs.sip.settings import Address, Platform, SipSettings
@@ -158,8 +159,9 @@ async def world(weather: Weather | None = None, **settings: Any) -> AsyncIterato
     )
     agent = UserAgent(config, random.Random(2))
     events: list[Callable[[Event], None]] = []
+    traces = CallTraces()
     endpoint: SipEndpoint[Event] = SipEndpoint(
-        agent, [Listen("UDP", SERVER, 5060)], lambda event: events[0](event), open_datagrams=network.open
+        agent, [Listen("UDP", SERVER, 5060)], lambda event: events[0](event), traces.record, open_datagrams=network.open
     )
     clock = MediaClock(MediaSettings(io="epoll"))
     pool = PortPool("127.0.0.1", 0, 0)
@@ -172,6 +174,7 @@ async def world(weather: Weather | None = None, **settings: Any) -> AsyncIterato
         bus=recorder.bus,
         legs=legs,
         rng=random.Random(3),
+        traces=traces,
     )
     service = SipService(platform)
     events.append(service.on_event)

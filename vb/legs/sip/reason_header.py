@@ -19,13 +19,16 @@ from vb.call.reasons import (
     RTP_TIMEOUT,
     SERVICE_UNAVAILABLE,
     SHUTDOWN,
+    TRANSFER_COMPLETED,
 )
+from vb.sip.errors import RemoteError
 from vb.sip.message import Request
 
 # ITU-T Q.850 §2.2.7: 16 normal call clearing, 19 no answer from user, 102 recovery on timer expiry.
 _Q850: Final[dict[str, int]] = {
     API_HANGUP: 16,
     ROOM_DELETED: 16,
+    TRANSFER_COMPLETED: 16,
     RING_TIMEOUT: 19,
     MAX_DURATION: 102,
     RTP_TIMEOUT: 102,
@@ -41,7 +44,7 @@ _SIP: Final[dict[str, int]] = REJECTIONS | {
     SHUTDOWN: 503,
 }
 _NORMAL: Final = 31  # normal, unspecified
-_CAUSE = re.compile(r"\bcause[ \t]*=[ \t]*(\d{1,3})\b", re.IGNORECASE)
+_STATUS = re.compile(r"\bcause[ \t]*=[ \t]*([1-6][0-9]{2})\b", re.IGNORECASE)
 _TEXT = re.compile(r'\btext[ \t]*=[ \t]*"((?:[^"\\]|\\.)*)"', re.IGNORECASE)
 _LONGEST_TEXT = 200
 
@@ -56,10 +59,14 @@ def reason_header(cause: Cause) -> tuple[str, str]:
 def reason_of(request: Request) -> tuple[int | None, str]:
     """Cause and text of a SIP Reason; without one, (None, the first of another protocol as it is); else (None, "")."""
     other = ""
-    for value in request.headers.values("Reason"):
+    try:
+        values = request.headers.values("Reason")
+    except RemoteError:  # no list at all; the call ends all the same
+        return None, ""
+    for value in values:
         protocol, _, params = value.partition(";")
-        cause, text = _CAUSE.search(params), _TEXT.search(params)
-        if protocol.strip().lower() == "sip" and cause is not None and len(cause[1]) == 3:
-            return int(cause[1]), re.sub(r"\\(.)", r"\1", text[1])[:_LONGEST_TEXT] if text else ""
+        status, text = _STATUS.search(params), _TEXT.search(params)
+        if protocol.strip().lower() == "sip" and status is not None:
+            return int(status[1]), re.sub(r"\\(.)", r"\1", text[1])[:_LONGEST_TEXT] if text else ""
         other = other or value.strip()[:_LONGEST_TEXT]
     return None, other
