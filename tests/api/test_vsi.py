@@ -111,8 +111,8 @@ async def test_commands_and_their_results(tmp_path: Path) -> None:
 async def test_what_is_not_built_says_so(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench, client(bench) as socket:
         await socket.frames()
-        socket.say({"type": "leg_transfer", "request_id": "r", "payload": {"id": "x", "target": "sip:x@y"}})
-        error = {"code": 501, "message": "transferLeg is not built yet"}
+        socket.say({"type": "send_leg_rtt", "request_id": "r", "payload": {"id": "x", "text": "a"}})
+        error = {"code": 501, "message": "sendRTT is not built yet"}
         assert await socket.frames() == [{"type": "error", "request_id": "r", "data": error}]
 
 
@@ -230,6 +230,7 @@ async def test_a_client_that_reads_slowly_finds_the_gap(tmp_path: Path) -> None:
         slow.reads = trio.Event()
         for number in range(30):
             bench.services.rooms.create(str(number))
+            await trio.sleep(0.3 if number == 0 else 0)
             await trio.testing.wait_all_tasks_blocked()
         slow.reads.set()
         bench.services.rooms.create("after")
@@ -239,6 +240,15 @@ async def test_a_client_that_reads_slowly_finds_the_gap(tmp_path: Path) -> None:
         assert bench.hub.dropped in (13, 14)
         bench.services.rooms.create("last")
         assert [frame["room_id"] for frame in await slow.frames()][-1] == "last"
+
+
+async def test_a_burst_is_not_a_slow_client(tmp_path: Path) -> None:
+    async with open_bench(tmp_path, buffer=16) as bench, client(bench) as reader:
+        await reader.frames()
+        for number in range(200):
+            bench.services.rooms.create(str(number))
+        assert [frame["room_id"] for frame in await reader.frames()] == [str(number) for number in range(200)]
+        assert bench.hub.dropped == 0
 
 
 async def test_a_client_that_never_reads_is_cut_after_five_seconds(tmp_path: Path) -> None:

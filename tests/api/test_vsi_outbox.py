@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import trio
 import trio.testing
 
-from vb.api.vsi_outbox import ANSWERS, Outbox
+from vb.api.vsi_outbox import ANSWERS, BURST_CHARACTERS, BURST_FACTOR, Outbox
 
 
 async def everything(outbox: Outbox) -> list[str]:
@@ -36,6 +36,35 @@ async def test_the_gap_stands_where_events_are_missing() -> None:
         "a",
         '{"type":"events_dropped","count":2}',
     ]
+
+
+async def test_a_burst_may_exceed_the_size_while_the_client_reads() -> None:
+    dropped: list[int] = []
+    outbox = Outbox(2, dropped.append, patience=0.25)
+    for number in range(40):
+        outbox.put_event(str(number))
+    assert sum(dropped) == 40 - 2 * BURST_FACTOR
+    assert [await outbox.get() for _ in range(33)][-1] == '{"type":"events_dropped","count":8}'
+
+
+async def test_a_burst_of_large_events_is_bounded_too() -> None:
+    dropped: list[int] = []
+    outbox = Outbox(2, dropped.append, patience=0.25)
+    for _ in range(6):
+        outbox.put_event("x" * (BURST_CHARACTERS // 4))
+    assert sum(dropped) == 2
+
+
+async def test_while_a_frame_cannot_be_written_the_size_holds() -> None:
+    dropped: list[int] = []
+    outbox = Outbox(2, dropped.append, patience=0.25)
+    outbox.put_event("a")
+    assert await outbox.get() == "a"
+    await trio.sleep(0.26)
+    for text in "bcde":
+        outbox.put_event(text)
+    assert sum(dropped) == 2
+    assert [await outbox.get(), await outbox.get()] == ["b", "c"]
 
 
 async def test_answers_are_never_dropped_but_hold_the_reader() -> None:

@@ -25,6 +25,8 @@ _ENCODER: Final = msgspec.json.Encoder()
 PING_SECONDS: Final = 30.0
 IDLE_SECONDS: Final = 60.0
 WRITE_SECONDS: Final = 5.0
+BURST_SECONDS: Final = 0.25
+"""How long a write may take before the client counts as slow: until then a burst may exceed its buffer."""
 PENDING_COMMANDS: Final = 256
 REMEMBERED_EVENTS: Final = 1000
 """Events that a client that comes back can still have."""
@@ -70,7 +72,7 @@ class Hub:
     async def serve(self, socket: Socket, pattern: Pattern | None = None, since: str = "") -> None:
         """The whole life of one connection; ``since`` is the last event that the client has seen."""
         assert self._nursery is not None, "Hub.run is not running"
-        outbox = Outbox(self._buffer, self._count_dropped)
+        outbox = Outbox(self._buffer, self._count_dropped, BURST_SECONDS)
         session = Session(self._services, socket, outbox, Lanes(self._nursery, PENDING_COMMANDS), pattern)
         outbox.put_answer('{"type":"connected"}')
         if since:
