@@ -114,6 +114,7 @@ class Config:
     # Calls
     sip_auto_ringing: bool = _setting(only_true, False)
     sip_ring_limit_ms: int = _setting(whole(0), 180_000)
+    sip_100rel: str = _setting(choice("off", "supported", "required"), "supported")
     sip_session_expires_seconds: int = _setting(whole(0), 1800)
     sip_min_se_seconds: int = _setting(whole(90, 86_400), 90)  # RFC 4028 §5: never less than 90
     sip_max_calls: int = _setting(whole(0), 0)

@@ -19,7 +19,7 @@ from vb.net.addresses import is_wildcard
 from vb.net.driver import Listen
 from vb.net.own_address import default_address
 from vb.net.tls import TlsContexts, TlsFileError, TlsSettings
-from vb.sip.config import UaConfig
+from vb.sip.config import ALLOW, UaConfig
 from vb.sip.effects import Transport
 from vb.sip.timers import TimerValues
 from vb.sip.uri import parse_uri
@@ -100,7 +100,9 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         sent_by=lambda hop: sent_by_of(settings, hop, ports.get(hop.transport, 0)),
         user_agent=config.sip_host,
         timers=timers,
-        supported=("timer", "replaces", "norefersub"),
+        supported=(*(() if config.sip_100rel == "off" else ("100rel",)), "timer", "replaces", "norefersub"),
+        allow=ALLOW if config.sip_100rel == "off" else (*ALLOW, "PRACK"),
+        require_100rel=config.sip_100rel == "required",
         session_expires=config.sip_session_expires_seconds,
         min_se=config.sip_min_se_seconds,
         use_source_socket=config.sip_use_source_socket,

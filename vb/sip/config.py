@@ -22,7 +22,8 @@ class UaConfig:
     ``allow`` are the methods that are not answered 405; those in ``handed_up`` come up as `RequestReceived` and
     are answered by ``UserAgent.respond``. ``supported`` are option tags, ``accept`` media types of bodies.
     Those that switch something on: ``timer`` session timers (RFC 4028), where ``session_expires`` seconds are asked for
-    on our calls, 0 is never, and less than ``min_se`` is refused.
+    on our calls, 0 is never, and less than ``min_se`` is refused; ``100rel`` reliable provisional responses (RFC 3262),
+    which ``require_100rel`` insists on.
     ``use_source_socket`` sends responses and requests inside dialogs to where packets came from.
     ``max_sessions`` and ``max_transactions`` bound what peers may start, 0 is no bound; beyond them: 503 with a
     Retry-After of ``retry_after`` seconds. ``source_rate`` bounds the new requests per second of one source address
@@ -43,6 +44,7 @@ class UaConfig:
     auto_trying: bool = True
     session_expires: int = 0
     min_se: int = 90
+    require_100rel: bool = False
     max_sessions: int = 0
     max_transactions: int = 100_000
     source_rate: float = 0.0

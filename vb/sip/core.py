@@ -197,7 +197,8 @@ class Core:
     def asks(self) -> Lines:
         """What every new INVITE of ours asks for."""
         config = self.config
-        return SessionTimer(config.min_se, config.session_expires).ask() if "timer" in config.supported else []
+        lines = SessionTimer(config.min_se, config.session_expires).ask() if "timer" in config.supported else []
+        return [*lines, ("Require", "100rel")] if config.require_100rel else lines
 
     def refusal_ack(self, request: Request, response: Response) -> bytes:
         """The ACK of a 300-699 to an INVITE: To of the response, all else of the INVITE (§17.1.1.3)."""

@@ -91,7 +91,10 @@ class AckTimeout:
 
 @attrs.frozen(eq=False)
 class ProvisionalReceived:
-    """A 101-199 to our INVITE (§13.2.2.1)."""
+    """A 101-199 to our INVITE (§13.2.2.1). A reliable one comes once and in order, and has got its PRACK.
+
+    But when our INVITE made no offer and this does, call ``session.prack()`` with the answer (RFC 3262 §5).
+    """
 
     session: InviteClientSession
     response: Response
@@ -123,7 +126,8 @@ class InviteFailed:
 
 @attrs.frozen(eq=False)
 class ReinviteReceived:
-    """A re-INVITE inside the dialog (§14.2): answer by ``session.respond_reinvite()``."""
+    """A re-INVITE inside the dialog (§14.2), or an UPDATE or PRACK with an offer: answer by
+    ``session.respond_reinvite()``."""
 
     session: Session
     request: Request
@@ -146,6 +150,24 @@ class UpdateCompleted:
 
     session: Session
     response: Response | None
+
+
+@attrs.frozen(eq=False)
+class PrackReceived:
+    """The PRACK of a reliable 1xx with an offer of ours (RFC 3262 §5): it has the answer, or should have had it.
+
+    A PRACK that makes an offer itself comes as `ReinviteReceived`; others are not told.
+    """
+
+    session: InviteServerSession
+    request: Request
+
+
+@attrs.frozen(eq=False)
+class PrackTimeout:
+    """No PRACK for 64*T1 after a reliable 1xx; the INVITE has been refused with 504 (RFC 3262 §3)."""
+
+    session: InviteServerSession
 
 
 @attrs.frozen(eq=False)
@@ -282,6 +304,8 @@ Event = (
     | ReinviteReceived
     | ReinviteCompleted
     | UpdateCompleted
+    | PrackReceived
+    | PrackTimeout
     | RefreshDue
     | SessionExpired
     | ByeReceived

@@ -19,6 +19,7 @@ from vb.sip.effects import (
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
 from vb.sip.reasons import ANSWERED_ELSEWHERE
+from vb.sip.reliable_client import ReliableClient, rseq_of
 from vb.sip.session import Session, SessionState
 from vb.sip.timers import UsageTimer
 from vb.sip.transaction import Cause, Transaction
@@ -39,13 +40,14 @@ class InviteClientSession(Session):
 
     owns_call_id: ClassVar[bool] = True
 
-    __slots__ = ("_acks", "_cancel_headers", "_cancel_sent", "_early", "_invite", "_routes")
+    __slots__ = ("_acks", "_cancel_headers", "_cancel_sent", "_early", "_invite", "_reliable", "_routes")
 
     def __init__(self, core: Core, request: Request, hop: Hop, local_tag: str, routes: Sequence[str]) -> None:
         super().__init__(core, request, hop, local_tag, SessionState.CALLING)
         self._invite: ClientTransaction | None = None
         self._routes = tuple(routes)
         self._early: dict[str, Dialog] = {}
+        self._reliable = ReliableClient(core, self)
         self._acks: dict[str, Send | None] = {}  # by remote tag; None while the caller has not acknowledged
         self._cancel_headers: tuple[tuple[str, str], ...] | None = None
         self._cancel_sent = False
@@ -88,6 +90,18 @@ class InviteClientSession(Session):
         if self.state is SessionState.ACCEPTED:  # else a BYE of the peer was faster: the ACK is owed all the same
             self.state = SessionState.CONFIRMED
         self._send_ack(self.dialog, body, content_type, headers)
+
+    def prack(self, now: float, body: bytes) -> None:
+        """Answer the offer of a reliable 1xx (RFC 3262 §5); only where our INVITE made none.
+
+        Raises LocalError when no `ProvisionalReceived` waits for that.
+        """
+        dialog = self.dialog
+        owed = self._reliable.owed(dialog.remote_tag) if dialog is not None else None
+        if dialog is None or owed is None or self.is_over:
+            raise LocalError("no reliable response waits for an answer")
+        dialog.exchanged = True
+        self._reliable.acknowledge(dialog, owed, now, body)
 
     def bye(self, now: float, headers: Lines = ()) -> None:
         """End the session: CANCEL before the answer, else BYE, after an ACK that is still owed (§15)."""
@@ -156,6 +170,7 @@ class InviteClientSession(Session):
         """The same call by a new INVITE, with ``lines`` in place of its own (§8.1.3.5)."""
         self._drop_dialogs()  # §12.3: a refusal ends the early ones
         self._early.clear()
+        self._reliable = ReliableClient(self._core, self)
         self.dialog = None
         self.state = SessionState.CALLING
         self.request = renewed(self.request, self._core.new_branch(), self.request.cseq.number + 1)
@@ -172,12 +187,31 @@ class InviteClientSession(Session):
             return
         if response.status == 100:
             return
+        dialog = self._early_dialog(response)
+        rseq = rseq_of(response) if "100rel" in self._core.config.supported else None
+        if rseq is None:
+            self._core.events.append(ProvisionalReceived(self, response))
+        elif dialog is not None and self._reliable.is_next(dialog.remote_tag, rseq):
+            self._receive_reliable(dialog, response, now)
+
+    def _early_dialog(self, response: Response) -> Dialog | None:
+        """The dialog of a 1xx; there may be several, of a fork (§12.1.2)."""
         tag = response.to.tag
         if tag and tag not in self._early and len(self._early) < _MAX_DIALOGS:
             self._early[tag] = dialog = Dialog.of_client(self.request, response, self.local_tag)
             self._core.dialogs[dialog.id] = self
             if self.dialog is None:
                 self.dialog = dialog
+        return self._early.get(tag or "")
+
+    def _receive_reliable(self, dialog: Dialog, response: Response, now: float) -> None:
+        """RFC 3262 §4, §5: each gets its PRACK at once, unless that has to bring the answer to an offer in it."""
+        if response.body and not self.request.body and not dialog.exchanged:
+            self.dialog = dialog
+            self._reliable.owe(dialog.remote_tag, response)
+        else:
+            dialog.exchanged = dialog.exchanged or bool(response.body)
+            self._reliable.acknowledge(dialog, response, now)
         self._core.events.append(ProvisionalReceived(self, response))
 
     def _receive_success(self, response: Response, now: float) -> None:

@@ -8,6 +8,7 @@ import attrs
 
 from vb.sip.digest_client import credentials_of
 from vb.sip.effects import ReinviteCompleted, Send
+from vb.sip.reliable_client import ReliableClient, rseq_of
 from vb.sip.timers import UsageTimer
 from vb.sip.transaction import Cause, State, Transaction
 
@@ -35,10 +36,12 @@ class Reinvite:
 
     __slots__ = (
         "_ack",
+        "_answer",
         "_challenges",
         "_core",
         "_credentials",
         "_dialog",
+        "_reliable",
         "_session",
         "_transaction",
         "_tries",
@@ -54,6 +57,8 @@ class Reinvite:
         self._transaction: ClientTransaction | None = None
         self._ack: Send | None = None
         self._tries = 0
+        self._reliable = ReliableClient(core, session)
+        self._answer = b""  # of a reliable 1xx
         self._challenges = session.credentials.tries() if session.credentials is not None else None
         self._credentials: list[tuple[str, str]] = []
         self.offer = offer
@@ -65,6 +70,7 @@ class Reinvite:
     def send(self, now: float) -> None:
         core, offer = self._core, self.offer
         self._tries += 1
+        self._reliable, self._answer = ReliableClient(core, self._session), b""
         self.in_progress = True
         request, hop = core.dialog_request(
             self._dialog,
@@ -93,6 +99,7 @@ class Reinvite:
 
     def receive_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status < 200:
+            self._receive_provisional(response, now)
             return
         self.in_progress = False
         if response.status < 300:
@@ -108,6 +115,14 @@ class Reinvite:
         if cause != "normal":
             self._complete(None, now)
         self._session.transaction_ended(transaction, cause, now)
+
+    def _receive_provisional(self, response: Response, now: float) -> None:
+        """A reliable one gets its PRACK (RFC 3262 §4); a description in it is the answer, and the 2xx has none (§5)."""
+        core = self._core
+        rseq = rseq_of(response) if "100rel" in core.config.supported else None
+        if rseq is not None and not self._session.is_over and self._reliable.is_next(response.to.tag or "", rseq):
+            self._answer = self._answer or response.body
+            self._reliable.acknowledge(self._dialog, response, now)
 
     def _tries_again(self, response: Response, now: float) -> bool:
         session = self._session
@@ -144,6 +159,8 @@ class Reinvite:
     def _complete(self, response: Response | None, now: float) -> None:
         if self.waits:
             self.waits = self.in_progress = False
+            if response is not None and self._answer and response.status < 300:
+                response = attrs.evolve(response, body=self._answer)
             if not self._session.is_over:
                 if response is None or response.status >= 300:
                     self._session.refresher.failed(now)

@@ -185,7 +185,7 @@ class Session:
         if transaction is None:
             raise LocalError("no re-INVITE is pending")
         lines = [*headers]
-        if 200 <= status < 300:
+        if 200 <= status < 300 and request_of(transaction).method != "PRACK":
             lines += self.refresher.answer(request_of(transaction), now)
         if status < 300:
             lines.insert(0, self._core.contact(self.hop, secure=wants_secure_contact(request_of(transaction))))
@@ -238,6 +238,10 @@ class Session:
         contact = self._core.contact(self.hop, secure=wants_secure_contact(request))
         lines = [contact, *self.refresher.answer(request, now)]
         self._core.respond(transaction, now, 200, headers=lines)
+
+    def receive_prack(self, transaction: ServerTransaction, now: float) -> None:
+        """No response of ours waits for it (RFC 3262 §3)."""
+        self._core.respond(transaction, now, 481)
 
     def receive_bye(self, transaction: ServerTransaction, now: float) -> None:
         """§15.1.2. One that crosses ours is answered, and told by `ByeCompleted` alone."""

@@ -41,6 +41,8 @@ class UsageTimer(enum.Enum):
     REINVITE_RETRY = "wait after a 491, §14.1"
     REINVITE_WAIT = "wait for the final response to a re-INVITE after the session's end"
     REPEAT_PROVISIONAL = "repeat a 1xx every minute, §13.3.1.1"
+    RELIABLE = "repeat a reliable 1xx, RFC 3262 §3"
+    PRACK_WAIT = "wait for the PRACK of a reliable 1xx, RFC 3262 §3"
     SUBSCRIPTION = "no NOTIFY for too long, RFC 6665 §4.1.2.4, §4.4.1"
     REFRESH = "our refresh of the session is due, RFC 4028 §10"
     SESSION_EXPIRES = "nobody has refreshed the session, RFC 4028 §10"

@@ -8,6 +8,7 @@ import attrs
 
 from vb.sip.errors import RemoteError
 from vb.sip.refer import check_refer
+from vb.sip.reliable_server import wants_reliable
 from vb.sip.replaces import replaces_of
 from vb.sip.session_timer import too_small
 from vb.sip.validate import validate
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from vb.sip.message import Request
 
 _SCHEMES = ("sip", "sips")
-_WITH_BODY = ("INVITE", "UPDATE")
+_WITH_BODY = ("INVITE", "UPDATE", "PRACK")
 """Whose bodies the agent's user must understand. A BYE with a strange body still ends the call."""
 
 
@@ -52,6 +53,8 @@ def check_headers(request: Request, config: UaConfig) -> Refusal | None:
     unknown = [tag for tag in request.require if tag not in config.supported]
     if unknown:
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))  # §8.2.2.3
+    if config.require_100rel and request.method == "INVITE" and not request.to.tag and not wants_reliable(request)[0]:
+        return Refusal(421, (("Require", "100rel"),))  # §21.4.16
     if request.method in _WITH_BODY:
         return _check_body(request, config) or _check_interval(request, config)
     return None

@@ -155,6 +155,8 @@ class UasCore:
             session.receive_reinvite(transaction, now)
         elif request.method == "UPDATE":
             session.receive_refresh(transaction, now)
+        elif request.method == "PRACK":
+            session.receive_prack(transaction, now)
         elif request.method == "REFER" and session.dialog is not None and not session.dialog.early:
             session.referrals.receive_refer(transaction, now)
         elif request.method == "NOTIFY":
@@ -173,7 +175,7 @@ class UasCore:
             return self._capabilities(request, source)
         if request.method == "REGISTER":
             return Refusal(403)
-        if request.method in ("BYE", "UPDATE", "NOTIFY", "REFER"):
+        if request.method in ("BYE", "UPDATE", "PRACK", "NOTIFY", "REFER"):
             return Refusal(481)
         return Refusal(405)
 

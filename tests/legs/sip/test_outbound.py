@@ -199,7 +199,7 @@ async def test_early_media_once_then_the_answer_counts() -> None:
         leg = w.service.create_outbound(OutboundRequest(to=BOB))
         await settle()
         session = w.peer.called
-        w.peer.do(session.provisional, 180, body=sdp("0"))  # a 180 with a description only rings
+        w.peer.do(session.provisional, 180)
         await settle()
         assert leg.state == "ringing"
         w.peer.do(session.provisional, 183, body=sdp("0"))

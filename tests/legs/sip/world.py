@@ -25,6 +25,7 @@ from vb.media.port_pool import PortPool
 from vb.media.settings import MediaSettings
 from vb.net.driver import Listen, SipEndpoint
 from vb.sdp.formats import parse_codec_names
+from vb.sip.config import ALLOW
 from vb.sip.effects import AnswerReceived, Event, Hop, InviteReceived
 from vb.sip.fields import NameAddr
 from vb.sip.invite_uac import InviteClientSession
@@ -36,7 +37,7 @@ SERVER, PEER = "192.0.2.1", "192.0.2.2"
 PCMU_PCMA = parse_codec_names("PCMU,PCMA")[0]
 
 
-AGENT: dict[str, Any] = {"supported": ("timer",), "session_expires": 1800}
+AGENT: dict[str, Any] = {"supported": ("100rel", "timer"), "allow": (*ALLOW, "PRACK"), "session_expires": 1800}
 """What the composition root tells the agent beside addresses."""
 
 
@@ -59,9 +60,14 @@ def sdp(formats: str = "0 8 101", direction: str = "sendrecv", port: int = 40000
 class Peer:
     """A phone without a mind of its own: records the events of its agent; tests call the verbs of its sessions."""
 
-    def __init__(self, network: VirtualNetwork, host: str = PEER) -> None:
+    def __init__(self, network: VirtualNetwork, host: str = PEER, supported: tuple[str, ...] = ()) -> None:
         contact = Uri("sip", user="peer", host=host, port=5060)
-        config = UaConfig(contact=lambda hop: contact, sent_by=lambda hop: (host, 5060))
+        config = UaConfig(
+            contact=lambda hop: contact,
+            sent_by=lambda hop: (host, 5060),
+            supported=supported,
+            allow=(*ALLOW, "PRACK"),
+        )
         self.agent = UserAgent(config, random.Random(host))
         self.events: list[Event] = []
         self.on_event: Callable[[Event], None] = lambda event: None
@@ -145,7 +151,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(weather: Weather | None = None, **settings: Any) -> AsyncIterator[World]:
+async def world(
+    weather: Weather | None = None, *, peer_supports: tuple[str, ...] = (), **settings: Any
+) -> AsyncIterator[World]:
     """A running platform and one peer. On exit everything has ended."""
     network = VirtualNetwork(random.Random(1), weather or Weather(delay=0.005))
     recorder, legs = Recorder(), Legs()
@@ -178,7 +186,7 @@ async def world(weather: Weather | None = None, **settings: Any) -> AsyncIterato
     )
     service = SipService(platform)
     events.append(service.on_event)
-    peer = Peer(network)
+    peer = Peer(network, supported=peer_supports)
     async with trio.open_nursery() as nursery:
         await nursery.start(endpoint.run)
         await nursery.start(peer.endpoint.run)

@@ -12,6 +12,7 @@ from vb.call.errors import CommandError, Conflict, Invalid, Unavailable
 from vb.call.events import Webhook
 from vb.call.lifetime import Cause
 from vb.call.reasons import (
+    ACK_TIMEOUT,
     API_HANGUP,
     CALLER_CANCEL,
     CHALLENGED,
@@ -31,7 +32,7 @@ from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sdp.formats import Codec, find_codec
 from vb.sdp.offer_answer import OfferView
-from vb.sip.effects import AckReceived, Event, InviteCancelled
+from vb.sip.effects import AckReceived, Event, InviteCancelled, PrackReceived, PrackTimeout
 from vb.sip.errors import LocalError
 from vb.sip.invite_uas import InviteServerSession
 from vb.sip.message import Request
@@ -110,6 +111,11 @@ class SipInboundLeg(SipLeg):
                 self.end(CALLER_CANCEL, sip_code=code, sip_reason=text)
             case AckReceived(request=request, reinvite=False):
                 self._acknowledged(request)
+            case PrackReceived(request=request):
+                self._take_answer("early_media", request)
+            case PrackTimeout():  # the agent has refused the INVITE
+                self._over_at_the_peer = True
+                self.end(ACK_TIMEOUT, sip_code=504)
             case _:
                 super().receive(event)
 
@@ -131,8 +137,8 @@ class SipInboundLeg(SipLeg):
         if self.state != "ringing" or self.answering:
             raise Conflict(f"leg is {self._shown_state()}, not ringing")
         self._check_codec(codec)
-        if self._offer is None:
-            raise Conflict("the INVITE has no offer")
+        if self._offer is None and not self._uas.can_be_reliable:
+            raise Conflict("the INVITE has no offer")  # and ours needs a 183 that is sure to arrive (RFC 3262 §5)
         if not self._start_media("early_media", codec, None):
             return
         self._say(lambda now: self._uas.provisional(now, 183, body=self._body))
@@ -241,16 +247,21 @@ class SipInboundLeg(SipLeg):
             raise Conflict(f"the call is over: {error}") from None
 
     def _acknowledged(self, request: Request) -> None:
-        if self._offering:
-            self._offering = False
-            try:
-                self._media.negotiation.receive_answer(request.body)
-            except (SdpError, NotAcceptable) as error:
-                self._failed("answer", str(error) or "no usable answer", CONNECT_FAILED)
-                return
-            self.apply_media()
+        if self._offering and not self._take_answer("answer", request):
+            return
         self.answering = False
         self.mark_connected()
+
+    def _take_answer(self, command: str, request: Request) -> bool:
+        """The answer to our offer, in an ACK or a PRACK (RFC 3261 §13.2.1, RFC 3262 §5). False: there is no call."""
+        self._offering = False
+        try:
+            self._media.negotiation.receive_answer(request.body)
+        except (SdpError, NotAcceptable) as error:
+            self._failed(command, str(error) or "no usable answer", CONNECT_FAILED)
+            return False
+        self.apply_media()
+        return True
 
 
 def auto_ring(leg: SipInboundLeg) -> None:

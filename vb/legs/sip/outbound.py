@@ -7,6 +7,7 @@ from typing import Any
 
 from vb.call.errors import Invalid
 from vb.call.reasons import API_HANGUP, CONNECT_FAILED, INVITE_FAILED, REJECTIONS, RING_TIMEOUT, word_of
+from vb.legs.sip.early_answers import EarlyAnswers
 from vb.legs.sip.identity import custom_headers, from_of, identity_headers, loose, merged, proxy_of, target_of, to_of
 from vb.legs.sip.outbound_request import OutboundRequest, check_times, check_transport, chosen_codecs
 from vb.legs.sip.reason_header import reason_header
@@ -17,7 +18,7 @@ from vb.sip.digest import Credentials
 from vb.sip.effects import AnswerReceived, Event, InviteFailed, ProvisionalReceived, RefusalReceived
 from vb.sip.fields import NameAddr
 from vb.sip.invite_uac import InviteClientSession
-from vb.sip.message import Response
+from vb.sip.message import Request, Response
 
 log = logging.getLogger("vb.legs")
 
@@ -56,6 +57,7 @@ class SipOutboundLeg(SipLeg):
             identity_headers(request.from_, self._from, request.privacy), custom_headers(request.headers)
         )
         self._uac: InviteClientSession | None = None
+        self._early = EarlyAnswers()
         self.open_media()
 
     def announcement(self) -> dict[str, Any]:
@@ -129,18 +131,28 @@ class SipOutboundLeg(SipLeg):
         return Credentials(self._from.uri.user or "", auth.password)
 
     def _progressed(self, response: Response) -> None:
-        """The first 183 with a description opens the audio; every other 1xx only says that it rings."""
-        if response.status != 183 or not response.body or self.state != "ringing":
+        """The first 1xx with a description opens the audio; every other only says that it rings."""
+        if not response.body:
+            return
+        self._early.note(response)
+        if self.state != "ringing":
             return
         try:
             self._media.negotiation.receive_answer(response.body)
         except (SdpError, NotAcceptable) as error:
             log.warning("early answer cannot be used", extra={"leg_id": self.id, "error": str(error)})
             return
+        self._early.run(response)
         self.state = "early_media"
         self.apply_media()
         log.info("leg has early media", extra={"leg_id": self.id})
         self.publish("leg.early_media", {"leg_type": self.type})
+
+    def _reinvited(self, request: Request) -> None:
+        if self.state == "early_media" and request.from_.tag != self._early.running:
+            self._respond_reinvite(491, b"")  # of another branch of a fork: its audio is not the one that is heard
+        else:
+            super()._reinvited(request)
 
     def _answered(self, response: Response) -> None:
         uac = self._uac
@@ -152,8 +164,9 @@ class SipOutboundLeg(SipLeg):
             return
         self._deadlines.drop("ring_timeout")
         try:
-            if response.body or self._media.current is None:
-                self._media.negotiation.receive_answer(response.body)
+            answer = self._early.answer_of(response)
+            if answer is not None:
+                self._media.negotiation.receive_answer(answer)
         except (SdpError, NotAcceptable) as error:
             log.warning("answer cannot be used", extra={"leg_id": self.id, "error": str(error)})
             self.end(CONNECT_FAILED)

@@ -77,7 +77,7 @@ class SipLeg(Leg):
         self._held_by_us = False
         self._held_by_peer = False
         self._wanted_hold: bool | None = None  # what our re-INVITE under way is to bring about
-        self._offering = False  # our offer went out in a 200 and its answer comes with the ACK
+        self._offering = False  # our offer went out in a response and its answer comes with the ACK or PRACK
         self._audio_since = 0.0
 
     @property
