@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from vb.sip.digest_client import DigestClient, renewed
@@ -17,10 +18,28 @@ if TYPE_CHECKING:
 class ClientRequest:
     """One request and its answer, challenges in between included. ``user_data`` belongs to whoever uses the agent."""
 
-    __slots__ = ("_answered", "_core", "_credentials", "_transaction", "_tries", "hop", "request", "user_data")
+    __slots__ = (
+        "_answered",
+        "_core",
+        "_credentials",
+        "_others",
+        "_transaction",
+        "_tries",
+        "hop",
+        "request",
+        "user_data",
+    )
 
-    def __init__(self, core: Core, request: Request, hop: Hop, credentials: DigestClient | None = None) -> None:
+    def __init__(
+        self,
+        core: Core,
+        request: Request,
+        hop: Hop,
+        credentials: DigestClient | None = None,
+        others: Sequence[Hop] = (),
+    ) -> None:
         self._core = core
+        self._others = list(others)
         self._answered = False
         self._credentials = credentials
         self._tries = credentials.tries() if credentials is not None else None
@@ -51,6 +70,8 @@ class ClientRequest:
             self.request = renewed(self.request, self._core.new_branch(), self.request.cseq.number + 1)
             self.start(now)
             return
+        if response.status == 503 and self._try_another(now):
+            return
         self._answered = self._answered or response.status >= 200
         self._core.events.append(ResponseReceived(self, response))
 
@@ -58,5 +79,15 @@ class ClientRequest:
         """Never: no INVITE is received here."""
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
-        if transaction is self._transaction and not self._answered:
+        if transaction is self._transaction and not self._answered and not self._try_another(now):
             self._core.events.append(RequestFailed(self, "transport" if cause == "transport" else "timeout"))
+
+    def _try_another(self, now: float) -> bool:
+        """Whether another server is asked (RFC 3263 §4.3)."""
+        if not self._others:
+            return False
+        hop = self._others.pop(0)
+        self.request = self._core.redirected(self.request, self.hop, hop)
+        self.hop = hop
+        self.start(now)
+        return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from vb.sip.config import UaConfig
 from vb.sip.dialog import Dialog, DialogId
-from vb.sip.digest_client import credentials_of
+from vb.sip.digest_client import credentials_of, renewed
 from vb.sip.effects import Event, Hop
 from vb.sip.fields import NameAddr
 from vb.sip.headers import Headers
@@ -142,7 +142,7 @@ class Core:
     ) -> Request:
         """A request with the fields of §8.1.1; what the caller's headers name themselves is not added twice."""
         lines: list[tuple[str, str]] = [
-            ("Via", f"{_VIA_TRANSPORT}{hop.transport} {self._sent_by(hop)};branch={branch or self.new_branch()};rport"),
+            ("Via", self._via(hop, branch or self.new_branch())),
             ("Max-Forwards", "70"),
             ("From", from_),
             ("To", to),
@@ -164,6 +164,17 @@ class Core:
         if body and content_type and "content-type" not in named:
             lines.append(("Content-Type", content_type))
         return Request(method, uri, Headers(lines), body)
+
+    def redirected(self, request: Request, old: Hop, hop: Hop) -> Request:
+        """The same request for another server (RFC 3263 §4.3): with a new branch, and without credentials."""
+        again = renewed(request, self.new_branch(), request.cseq.number)
+        headers = again.headers
+        headers.set("Via", self._via(hop, again.via.branch or ""))
+        for secure in (False, True):
+            if headers.get("Contact") == self.contact(old, secure=secure)[1]:
+                headers.set(*self.contact(hop, secure=secure))
+                break
+        return again
 
     def dialog_request(
         self,
@@ -215,8 +226,8 @@ class Core:
         lines += credentials_of(request)  # §22.1
         return Request("ACK", request.uri, Headers(lines), b"").to_bytes()
 
-    def _sent_by(self, hop: Hop) -> str:
-        return host_port(*self.config.sent_by(hop))
+    def _via(self, hop: Hop, branch: str) -> str:
+        return f"{_VIA_TRANSPORT}{hop.transport} {host_port(*self.config.sent_by(hop))};branch={branch};rport"
 
 
 def tagged(address: NameAddr, tag: str) -> str:

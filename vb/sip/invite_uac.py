@@ -40,10 +40,19 @@ class InviteClientSession(Session):
 
     owns_call_id: ClassVar[bool] = True
 
-    __slots__ = ("_acks", "_cancel_headers", "_cancel_sent", "_early", "_invite", "_reliable", "_routes")
+    __slots__ = ("_acks", "_cancel_headers", "_cancel_sent", "_early", "_invite", "_others", "_reliable", "_routes")
 
-    def __init__(self, core: Core, request: Request, hop: Hop, local_tag: str, routes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        core: Core,
+        request: Request,
+        hop: Hop,
+        local_tag: str,
+        routes: Sequence[str],
+        others: Sequence[Hop] = (),
+    ) -> None:
         super().__init__(core, request, hop, local_tag, SessionState.CALLING)
+        self._others = list(others)
         self._invite: ClientTransaction | None = None
         self._routes = tuple(routes)
         self._early: dict[str, Dialog] = {}
@@ -121,14 +130,20 @@ class InviteClientSession(Session):
             self._receive_provisional(response, now)
         elif response.status < 300:
             self._receive_success(response, now)
-        elif not (self._answer_challenge(response, now) or self._ask_again(response, now)):
+        elif not (
+            self._answer_challenge(response, now)
+            or self._ask_again(response, now)
+            or (response.status == 503 and self._try_another(now))
+        ):
             self._finish(now)
             self._tell_end(RefusalReceived(self, response))
 
     def transaction_ended(self, transaction: Transaction, cause: Cause, now: float) -> None:
         if transaction is self._invite:
             self._invite = None
-            if not self._acks and self.state is not SessionState.TERMINATED:
+            if self.state is SessionState.CALLING and self._try_another(now):
+                pass
+            elif not self._acks and self.state is not SessionState.TERMINATED:
                 self._finish(now)
                 self._tell_end(InviteFailed(self, "transport" if cause == "transport" else "timeout"))
         super().transaction_ended(transaction, cause, now)
@@ -166,13 +181,27 @@ class InviteClientSession(Session):
         self._invite_again(now, timer.ask())
         return True
 
-    def _invite_again(self, now: float, lines: Lines = ()) -> None:
-        """The same call by a new INVITE, with ``lines`` in place of its own (§8.1.3.5)."""
+    def _try_another(self, now: float) -> bool:
+        """Whether the call goes on at another server (RFC 3263 §4.3): this one is out of reach, silent, or says 503."""
+        if not self._others or self._cancel_headers is not None:
+            return False
+        hop = self._others.pop(0)
+        self._start_over()
+        self.request = self._core.redirected(self.request, self.hop, hop)
+        self.hop = hop
+        self._send_invite(now)
+        return True
+
+    def _start_over(self) -> None:
         self._drop_dialogs()  # §12.3: a refusal ends the early ones
         self._early.clear()
         self._reliable = ReliableClient(self._core, self)
         self.dialog = None
         self.state = SessionState.CALLING
+
+    def _invite_again(self, now: float, lines: Lines = ()) -> None:
+        """The same call by a new INVITE, with ``lines`` in place of its own (§8.1.3.5)."""
+        self._start_over()
         self.request = renewed(self.request, self._core.new_branch(), self.request.cseq.number + 1)
         for name, value in lines:
             self.request.headers.set(name, value)

@@ -124,8 +124,11 @@ class UserAgent:
         cseq: int | None = None,
         call_id: str | None = None,
         credentials: Credentials | DigestClient | None = None,
+        others: Sequence[Hop] = (),
     ) -> InviteClientSession:
         """Call ``target`` (§13.2.1). ``hop`` overrides the next hop that ``routes`` or the target name.
+
+        ``others`` are tried in turn when a hop cannot be reached, says nothing, or answers 503 (RFC 3263 §4.3).
 
         With ``credentials`` the agent answers challenges of the INVITE and of all that follows in its dialog (§22);
         a `DigestClient` keeps what it learns for other calls to the same server.
@@ -146,7 +149,7 @@ class UserAgent:
             sequence=cseq or self._core.rng.randrange(1, 1 << 16),
             call_id=call_id,
         )
-        session = InviteClientSession(self._core, request, hop, local_tag, route_values)
+        session = InviteClientSession(self._core, request, hop, local_tag, route_values, others)
         session.credentials = self._digest_client(credentials)
         session.start(now)
         return session
@@ -167,10 +170,11 @@ class UserAgent:
         cseq: int | None = None,
         call_id: str | None = None,
         credentials: Credentials | DigestClient | None = None,
+        others: Sequence[Hop] = (),
     ) -> ClientRequest:
         """Send a request outside any dialog; `ResponseReceived` or `RequestFailed` carry the result.
 
-        With ``credentials`` the agent answers challenges itself, as in `invite`.
+        With ``credentials`` the agent answers challenges itself, and tries ``others``, as in `invite`.
         """
         if method in ("INVITE", "ACK", "CANCEL"):
             raise LocalError(f"{method} is no request of its own")
@@ -187,7 +191,7 @@ class UserAgent:
             sequence=cseq or 1,
             call_id=call_id,
         )
-        client_request = ClientRequest(self._core, request, hop, self._digest_client(credentials))
+        client_request = ClientRequest(self._core, request, hop, self._digest_client(credentials), others)
         client_request.start(now)
         return client_request
 
