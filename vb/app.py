@@ -151,6 +151,7 @@ def build(config: Config, fetcher: Fetcher) -> App:
     sip = SipService(platform)
     deliver.append(sip)
     rooms = Rooms(clock, bus, legs, config.default_sample_rate)
+    sip.on_replaced.append(rooms.replace)
     webhooks = webhooks_of(config)
     bus.subscribe(webhooks.on_event)
     app: list[App] = []

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from types import SimpleNamespace
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import httpx
+import pytest
 import trio
 from quart_trio import QuartTrio
 
@@ -27,6 +29,8 @@ from vb.api.vsi import Hub
 from vb.api.vsi_socket import vsi_view
 from vb.call.leg import Leg
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.legs.sip.settings import Platform, SipSettings
+from vb.legs.sip.transfers import Transfers
 
 
 class StageDialer:
@@ -35,6 +39,9 @@ class StageDialer:
     def __init__(self, stage: Stage) -> None:
         self.requests: list[OutboundRequest] = []
         self._stage = stage
+        # No SIP here: only what is refused before anything is sent.
+        platform = cast("Platform", SimpleNamespace(legs=stage.legs, settings=SipSettings()))
+        self.transfers = Transfers(platform, lambda _: pytest.fail("dialled"), stage.nursery.start_soon)
 
     def create_outbound(self, request: OutboundRequest, before: Callable[[Leg], None] = lambda _: None) -> Leg:
         self.requests.append(request)

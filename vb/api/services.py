@@ -17,13 +17,17 @@ from vb.call.leg import Leg
 from vb.call.legs import Legs
 from vb.call.traces import CallTraces
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.legs.sip.transfers import Transfers
 from vb.room.rooms import Rooms
 
 State = Literal["starting", "ready", "draining"]
 
 
 class Dialer(Protocol):
-    """Makes outbound legs. Raises CommandError before anything happened."""
+    """Makes outbound legs and transfers. Raises CommandError before anything happened."""
+
+    @property
+    def transfers(self) -> Transfers: ...
 
     def create_outbound(self, request: OutboundRequest, before: Callable[[Leg], None] = ...) -> Leg: ...
 

@@ -129,6 +129,27 @@ class CodecBody(Body):
     codec: str = ""
 
 
+class TransferBody(Body):
+    target: str = ""
+    replaces_leg_id: str = ""
+
+
+class TransferProgressBody(Body):
+    status_code: int = 0
+    reason: str = ""
+
+
+class CompleteTransferBody(Body):
+    success: bool = False
+    status_code: int = 0
+    reason: str = ""
+
+
+class DeclineTransferBody(Body):
+    code: int = 0
+    reason: str = ""
+
+
 class ChallengeBody(Body):
     """``max_expires`` is for registrations; a call has none."""
 

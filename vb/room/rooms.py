@@ -140,6 +140,14 @@ class Rooms:
         self._leave(room, leg)
         return {"status": "removed"}
 
+    def replace(self, old: Leg, new: Leg) -> None:
+        """A call took the place of another (RFC 3891): its leg goes into the room of the other, as that was."""
+        if not old.room_id or new.room_id:
+            return
+        self.add_leg(
+            old.room_id, new.id, mute=old.muted, deaf=old.deaf, accept_dtmf=old.accept_dtmf, role=old.role or None
+        )
+
     def forget(self, leg: Leg) -> None:
         """The leg has been ended: it leaves its room, if any."""
         self._adding.pop(leg.id, None)

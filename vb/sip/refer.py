@@ -61,10 +61,10 @@ class Notification:
 
 def refer_to_value(target: Uri, replaces: Replaces | None = None) -> str:
     """The value of Refer-To, always in brackets; Replaces as an escaped URI header (RFC 3515 §2.1, RFC 3891 §7)."""
+    if replaces is None:
+        return f"<{target}>"
     headers = tuple((name, value) for name, value in target.headers if name.lower() != "replaces")
-    if replaces is not None:
-        headers += (("Replaces", str(replaces)),)
-    return f"<{target.with_(headers=headers)}>"
+    return f"<{target.with_(headers=(*headers, ('Replaces', str(replaces))))}>"
 
 
 def refer_to_of(request: Request) -> ReferTo:

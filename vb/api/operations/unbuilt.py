@@ -33,11 +33,6 @@ _TAGS: Final = {"legs": "Legs", "rooms": "Rooms", "sip": "SIP", "webrtc": "WebRT
 _TABLE: Final = """
 wsLeg GET /legs/websocket 101 400,500 - @wsquery
 moqLeg CONNECT /legs/moq 200 400,500,503 - ?sample_rate ?room_id ?app_id ?webhook_url ?webhook_secret
-transferLeg POST /legs/{id}/transfer 202 400,404,409 leg_transfer target! replaces_leg_id
-acceptTransfer POST /legs/{id}/transfer/accept 202 404 accept_transfer
-transferProgress POST /legs/{id}/transfer/progress 202 400,404 progress_transfer status_code!:int reason
-completeTransfer POST /legs/{id}/transfer/complete 202 404 complete_transfer success!:bool status_code:int reason
-declineTransfer POST /legs/{id}/transfer/decline 202 404 decline_transfer code:int reason
 sendRTT POST /legs/{id}/rtt 200 400,404,409,500 send_leg_rtt text!
 acceptRTTLeg POST /legs/{id}/rtt/accept 200 404 accept_leg_rtt
 rejectRTTLeg POST /legs/{id}/rtt/reject 200 404 reject_leg_rtt

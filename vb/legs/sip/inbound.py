@@ -71,6 +71,7 @@ class SipInboundLeg(SipLeg):
         self._challenges = challenges
         self._auth_username = auth_username  # who it has proved to be
         self._demand = ""  # what the caller is to answer, as a header value
+        self.on_connected: list[Callable[[], None]] = []
         self._uas = session
         self._session = session
         # RFC 3261 §13.2.1: an INVITE without a description asks for ours in the 2xx.
@@ -251,6 +252,8 @@ class SipInboundLeg(SipLeg):
             return
         self.answering = False
         self.mark_connected()
+        for callback in self.on_connected:
+            callback()
 
     def _take_answer(self, command: str, request: Request) -> bool:
         """The answer to our offer, in an ACK or a PRACK (RFC 3261 §13.2.1, RFC 3262 §5). False: there is no call."""

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from vb.call.errors import Invalid
-from vb.call.reasons import API_HANGUP, CONNECT_FAILED, INVITE_FAILED, REJECTIONS, RING_TIMEOUT, word_of
+from vb.call.reasons import (
+    API_HANGUP,
+    CONNECT_FAILED,
+    INVITE_FAILED,
+    REJECTIONS,
+    RING_TIMEOUT,
+    TRANSFER_CONNECT_FAILED,
+    TRANSFER_ORIGINATE_FAILED,
+    word_of,
+)
 from vb.legs.sip.early_answers import EarlyAnswers
 from vb.legs.sip.identity import custom_headers, from_of, identity_headers, loose, merged, proxy_of, target_of, to_of
 from vb.legs.sip.outbound_request import OutboundRequest, check_times, check_transport, chosen_codecs
@@ -53,9 +63,9 @@ class SipOutboundLeg(SipLeg):
         self._request = request
         self._routes = (NameAddr("", proxy),) if proxy is not None else ()
         self._from = from_of(request.from_, settings, address.advertised, self._target.scheme)
-        self._lines = merged(
-            identity_headers(request.from_, self._from, request.privacy), custom_headers(request.headers)
-        )
+        ours = identity_headers(request.from_, self._from, request.privacy)
+        self._lines = [*merged(ours, custom_headers(request.headers)), *request.referred]
+        self.on_early_media: list[Callable[[], None]] = []
         self._uac: InviteClientSession | None = None
         self._early = EarlyAnswers()
         self.open_media()
@@ -89,13 +99,13 @@ class SipOutboundLeg(SipLeg):
                 self._refused(response)
             case InviteFailed():
                 self._over_at_the_peer = True
-                self.end(INVITE_FAILED)
+                self._fail(INVITE_FAILED)
             case _:
                 super().receive(event)
 
     def handle_deadline(self, name: str) -> None:
         if name == "ring_timeout":
-            self.end(RING_TIMEOUT)
+            self._fail(RING_TIMEOUT)
         else:
             super().handle_deadline(name)
 
@@ -147,6 +157,8 @@ class SipOutboundLeg(SipLeg):
         self.apply_media()
         log.info("leg has early media", extra={"leg_id": self.id})
         self.publish("leg.early_media", {"leg_type": self.type})
+        for heard in self.on_early_media:
+            heard()
 
     def _reinvited(self, request: Request) -> None:
         if self.state == "early_media" and request.from_.tag != self._early.running:
@@ -169,11 +181,17 @@ class SipOutboundLeg(SipLeg):
                 self._media.negotiation.receive_answer(answer)
         except (SdpError, NotAcceptable) as error:
             log.warning("answer cannot be used", extra={"leg_id": self.id, "error": str(error)})
-            self.end(CONNECT_FAILED)
+            self._fail(CONNECT_FAILED)
             return
         self.mark_connected()
         self.apply_media()
 
     def _refused(self, response: Response) -> None:
         self._over_at_the_peer = True
-        self.end(word_of(response.status), sip_code=response.status, sip_reason=response.reason[:200])
+        self._fail(word_of(response.status), sip_code=response.status, sip_reason=response.reason[:200])
+
+    def _fail(self, reason: str, *, sip_code: int | None = None, sip_reason: str = "") -> None:
+        """The call comes to nothing; one for a REFER says so in words of its own."""
+        if self._request.referred:
+            reason = TRANSFER_CONNECT_FAILED if reason == CONNECT_FAILED else TRANSFER_ORIGINATE_FAILED
+        self.end(reason, sip_code=sip_code, sip_reason=sip_reason)

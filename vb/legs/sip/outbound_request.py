@@ -21,7 +21,8 @@ _LONGEST = 10 * 365 * 86400
 class OutboundRequest:
     """One call to make. ``ring_timeout`` and ``max_duration`` are seconds, 0 for none; ``codecs`` names in order.
 
-    ``auth`` answers a digest challenge; an empty username there is the user of From.
+    ``auth`` answers a digest challenge; an empty username there is the user of From. ``referred`` are the header lines
+    of a call that somebody has asked for by REFER (Referred-By, Replaces).
     """
 
     to: str
@@ -37,6 +38,7 @@ class OutboundRequest:
     accept_dtmf: bool = True
     speech_detection: bool | None = None
     auth: Credentials | None = None
+    referred: tuple[tuple[str, str], ...] = ()
 
 
 def chosen_codecs(names: Sequence[str], configured: Sequence[Codec]) -> tuple[Codec, ...]:

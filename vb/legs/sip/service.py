@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import trio
 
 from vb.call.errors import CommandError, Unavailable
 from vb.call.leg import Leg
-from vb.call.reasons import INTERNAL_ERROR
+from vb.call.reasons import INTERNAL_ERROR, TRANSFER_COMPLETED
 from vb.legs.sip.challenge import OpenChallenges
 from vb.legs.sip.inbound import SipInboundLeg, auto_ring
 from vb.legs.sip.outbound import SipOutboundLeg
 from vb.legs.sip.outbound_request import OutboundRequest
 from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
+from vb.legs.sip.transfers import Transfers
 from vb.sdp.errors import NotAcceptable, SdpError
-from vb.sip.effects import Event, InviteReceived, RequestFailed, RequestReceived, ResponseReceived
+from vb.sip.effects import (
+    Event,
+    InviteReceived,
+    ReferAnswered,
+    ReferNotified,
+    ReferralEnded,
+    ReferReceived,
+    RequestFailed,
+    RequestReceived,
+    ResponseReceived,
+)
 from vb.sip.errors import LocalError
 from vb.sip.invite_uas import InviteServerSession
 
@@ -35,6 +46,9 @@ class SipService:
         self._draining = False
         self._parked = 0
         self.refused = 0
+        self.transfers = Transfers(platform, self.create_outbound, self._start_soon)
+        self.on_replaced: list[Callable[[Leg, Leg], None]] = []
+        """Called with the old and the new leg when a call takes the place of another (RFC 3891), before that ends."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The lives of all SIP legs. Cancelling it ends each with ``shutdown``; it returns when all are told."""
@@ -79,8 +93,12 @@ class SipService:
     def on_event(self, event: Event) -> None:
         """Take one event of the user agent. Never raises: a crash ends the leg that it belongs to, and only that."""
         match event:
-            case InviteReceived(session=session):
-                self._invited(session)
+            case InviteReceived():
+                self._invited(event)
+            case ReferReceived() | ReferAnswered() | ReferNotified() | ReferralEnded():
+                leg = event.session.user_data
+                if isinstance(leg, SipLeg) and leg.cause is None:
+                    self._guarded(leg, lambda: self.transfers.receive(leg, event))
             case RequestReceived() | ResponseReceived() | RequestFailed():
                 log.debug("event for nobody", extra={"event_type": type(event).__name__})
             case _:
@@ -90,7 +108,8 @@ class SipService:
 
     # --- inside
 
-    def _invited(self, session: InviteServerSession) -> None:
+    def _invited(self, event: InviteReceived) -> None:
+        session = event.session
         try:
             refusal, leg = self._overload(), None
             if refusal is None:
@@ -110,6 +129,10 @@ class SipService:
             assert refusal is not None
             self._refuse(session, *refusal)
             return
+        replaced = event.replaces.user_data if event.replaces is not None else None
+        if isinstance(replaced, SipLeg):
+            log.info("call replaces another", extra={"leg_id": leg.id, "replaces_leg_id": replaced.id})
+            leg.on_connected.append(lambda: self._take_over(replaced, leg))
         self._guarded(leg, lambda: self._park(leg))
 
     def _overload(self) -> tuple[int, str | None] | None:
@@ -151,6 +174,18 @@ class SipService:
         self._platform.bus.publish("leg.ringing", data, leg=leg)
         if self._platform.settings.auto_ringing and leg.state == "ringing":
             auto_ring(leg)
+
+    def _take_over(self, old: SipLeg, new: SipLeg) -> None:
+        """RFC 3891 §3: what the old call was attached to goes to the new one, and the old one ends."""
+        if old.cause is not None:
+            return
+        for callback in self.on_replaced:
+            self._guarded(new, lambda: callback(old, new))  # noqa: B023  (called at once)
+        old.end(TRANSFER_COMPLETED)
+
+    def _start_soon(self, task: Callable[..., Awaitable[Any]], *args: Any) -> None:
+        if self._nursery is not None:
+            self._nursery.start_soon(task, *args)
 
     def _unpark(self) -> None:
         self._parked -= 1

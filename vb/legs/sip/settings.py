@@ -55,6 +55,8 @@ class SipSettings:
     rtp_timeout: float = 30.0
     hold_limit: float = 7200.0
     challenge_lifetime: float = 60.0
+    refer_auto_dial: bool = False
+    refer_timeout: float = 2.0
     retry_after: int = 5
     outbound_proxy: Uri | None = None
     webhook: Webhook | None = None
