@@ -284,3 +284,28 @@ async def test_draining_refuses_new_calls(tmp_path: Path) -> None:
             await call.wait_ended()
         assert not call.answered
         assert not server.of("leg.ringing")
+
+
+async def test_why_a_call_failed_can_be_seen_afterwards(tmp_path: Path) -> None:
+    async with (
+        serving(settings(tmp_path)) as server,
+        httpx.AsyncClient(base_url=server.url) as client,
+        open_phone(PhoneSettings(user="bob")) as bob,
+    ):
+        leg = (await client.post("/v1/legs", json={"type": "sip", "uri": str(bob.uri)})).json()["id"]
+        (await bob.wait_call()).reject(486)
+        await server.wait_for("leg.disconnected")
+        told = server.of("leg.disconnected")[0].data
+        assert (told["cdr"]["reason"], told["sip_code"], told["sip_reason"]) == ("busy", 486, "Busy Here")
+        messages = (await client.get(f"/v1/legs/{leg}/trace")).json()["messages"]
+        assert [message["start_line"].split(" ")[0 if message["dir"] == "out" else 1] for message in messages] == [
+            "INVITE",
+            "100",
+            "486",
+            "ACK",
+        ]
+        assert {message["remote"] for message in messages} == {f"127.0.0.1:{bob.address[1]}"}
+        assert all(message["local"].startswith("127.0.0.1:") for message in messages)
+        assert "486 Busy Here (INVITE)" in (await client.get(f"/v1/legs/{leg}/trace?format=text")).text
+        assert (await client.get(f"/v1/legs/{leg}/trace?format=svg")).text.startswith("<svg")
+        assert "vb_sip_traced_legs 1" in (await client.get("/metrics")).text

@@ -18,6 +18,7 @@ from vb.net.resolver import Resolver
 from vb.net.settings import NetSettings
 from vb.net.udp import Datagram
 from vb.sip.effects import Hop
+from vb.sip.errors import RemoteError
 
 PEER = ("192.0.2.2", 5060)
 
@@ -237,6 +238,23 @@ async def test_the_other_family_has_no_socket_and_a_silly_port_none_either() -> 
         assert agent.failed == [Hop("UDP", "2001:db8::1", 5060)]
 
     await on_virtual_network(VirtualNetwork(Random(1)), scenario)
+
+
+async def test_the_trace_sees_everything_once_and_failures_again() -> None:
+    traced: list[tuple[str, bytes, str]] = []
+
+    async def scenario(endpoint: SipEndpoint[str], agent: ToyAgent) -> None:
+        network.open(*PEER).send_nowait(b"ping 1", "192.0.2.1", 5060, None)
+        await trio.sleep(1)
+        endpoint.command(lambda now: agent.send(b"lost", Hop("UDP", "2001:db8::1", 5060)))
+        endpoint.received_garbage(b"nonsense", RemoteError(400, "no"), Hop("TCP", *PEER))
+
+    network = VirtualNetwork(Random(1))
+    trace = lambda way, data, hop, at: traced.append((way, data, hop.host))  # noqa: E731
+    await on_virtual_network(network, scenario, trace=trace)
+    away = "2001:db8::1"
+    wanted = [("in", b"ping 1", PEER[0]), ("out", b"pong 1", PEER[0]), ("out", b"lost", away), ("error", b"lost", away)]
+    assert traced == [*wanted, ("error", b"nonsense", PEER[0])]
 
 
 @pytest.mark.realtime
