@@ -22,7 +22,7 @@ OURS: dict[tuple[str, str | None], int] = {
     ("/v1/rooms", '{"id":"a"} trailing'): 400,
     ("/v1/rooms", '{"id": 7}'): 400,
 }
-NOT_BUILT = ("/tts", "/trunks", "/offer", "/routing", "/role")
+NOT_BUILT = ("/tts", "/trunks", "/offer")
 
 
 async def replay(bench: Bench, name: str, **options: Any) -> None:

@@ -34,6 +34,19 @@ class StageHandle:
             self._owner.remove(self._entry)
 
 
+class StageBridge:
+    def __init__(self, a: StageMix, b: StageMix) -> None:
+        self.a = a
+        self.b = b
+        self.a_to_b = self.b_to_a = True
+        for mix in (a, b):
+            mix.bridges.append(self)
+
+    def remove(self) -> None:
+        for mix in (self.a, self.b):
+            mix.bridges.remove(self)
+
+
 class StageMix:
     def __init__(self, rate: int) -> None:
         self.rate = rate
@@ -41,6 +54,14 @@ class StageMix:
         self.members: list[StagePort] = []
         self.sources: list[tuple[Any, Callable[[BaseException | None], None]]] = []
         self.taps: list[Any] = []
+        self.routes: dict[Any, set[Any]] = {}
+        self.bridges: list[Any] = []
+
+    def set_routes(self, routes: dict[Any, list[Any]]) -> None:
+        self.routes = {listener: set(heard) - {listener} for listener, heard in routes.items()}
+
+    def bridge(self, other: StageMix) -> StageBridge:
+        return StageBridge(self, other)
 
     def add_source(self, source: Any, *, on_end: Callable[[BaseException | None], None]) -> StageHandle:
         return StageHandle(self.sources, (source, on_end))
@@ -210,6 +231,10 @@ class Stage:
 
     async def settle(self) -> None:
         await trio.testing.wait_all_tasks_blocked()
+
+    def of(self, type_: str) -> list[Event]:
+        """The events of one type so far."""
+        return [event for event in self.events if event.type == type_]
 
     def said(self, clear: bool = True) -> list[str]:
         """The events so far, one line each: type, then what tells them apart."""

@@ -196,6 +196,46 @@ class Added(msgspec.Struct, omit_defaults=True):
     to: str = ""
 
 
+class RoleBody(Body):
+    role: str = ""
+
+
+class RoutingBody(Body):
+    matrix: dict[str, list[str]] = msgspec.field(default_factory=dict)
+
+
+class RoutingRow(Body):
+    listener_role: str = ""
+    sources: list[str] | None = None
+
+
+class RoutingUpdates(Body):
+    updates: list[RoutingRow] = msgspec.field(default_factory=list)
+
+
+class RoutingView(msgspec.Struct):
+    matrix: dict[str, list[str]]
+
+
+class CreateBridgeBody(Body):
+    id: str = ""
+    room_id: str = ""
+    direction: str = ""
+
+
+class DirectionBody(Body):
+    direction: str = ""
+
+
+class BridgeView(msgspec.Struct):
+    """A bridge as seen from one of its rooms; ``room_id`` is the other."""
+
+    id: str
+    room_id: str
+    direction: Literal["bidirectional", "send", "receive", "none"]
+    sample_rate: int
+
+
 class PlayBody(Body):
     url: str = ""
     tone: str = ""

@@ -11,6 +11,7 @@ import trio
 from vb.call.errors import Conflict
 from vb.call.events import Webhook
 from vb.call.leg import Leg
+from vb.room.routing import Matrix, hears
 
 if TYPE_CHECKING:
     from vb.media.mix import Mix
@@ -40,7 +41,9 @@ class Room:
         self.mix = mix
         self.sample_rate = mix.rate
         self.members: dict[str, Leg] = {}
+        self.matrix: Matrix = {}
         self.deleted = False
+        self._routed = False
         self.watchers: list[Callable[[Leg, bool], None]] = []
         self._nursery = nursery
         self._activities: set[trio.CancelScope] = set()
@@ -68,6 +71,7 @@ class Room:
         leg.port.join(self.mix)
         leg.room_id, leg.room = self.id, self
         self.members[leg.id] = leg
+        self.apply_routes()
         for watcher in tuple(self.watchers):
             watcher(leg, True)
 
@@ -79,8 +83,23 @@ class Room:
         leg.room_id, leg.room = "", None
         if leg.port is not None:
             leg.port.leave()
+        self.apply_routes()
         if not self.members:
             self._end_activities()
+
+    def apply_routes(self) -> None:
+        """Let the matrix and the roles decide who hears whom, from the next tick on."""
+        if not self.matrix and not self._routed:
+            return
+        self._routed = bool(self.matrix)
+        legs = [leg for leg in self.members.values() if leg.port is not None]
+        self.mix.set_routes(
+            {
+                leg.port: [other.port for other in legs if other.port and hears(self.matrix, leg.role, other.role)]
+                for leg in legs
+                if leg.port and leg.role in self.matrix
+            }
+        )
 
     # --- activities
 

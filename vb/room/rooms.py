@@ -14,6 +14,8 @@ from vb.call.events import Event, EventBus, Webhook
 from vb.call.leg import Leg
 from vb.call.legs import Legs
 from vb.call.reasons import ROOM_DELETED
+from vb.room.bridges import Bridges
+from vb.room.roles import Roles
 from vb.room.room import Room
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class Rooms:
         self._bus = bus
         self._legs = legs
         self._default_rate = default_rate
+        self.bridges = Bridges(bus, self.get)
+        self.roles = Roles(bus, legs, self.get)
         self._rooms: dict[str, Room] = {}
         self._adding: dict[str, str] = {}
         self._stays: dict[str, trio.CancelScope] = {}
@@ -90,6 +94,7 @@ class Rooms:
         room = self._rooms.pop(room_id, None)
         if room is None:
             raise NotFound(f"room {room_id} not found")
+        self.bridges.forget(room)
         self._bus.publish("room.deleted", room=room)
         for leg in room.end():
             self._stays.pop(leg.id).cancel()
@@ -176,7 +181,7 @@ class Rooms:
         leg.start_soon(self._stay, stay, room)
         self._bus.publish("leg.joined_room", leg=leg, room=room)
         if changes.role is not None:
-            self._bus.publish("room.routing_changed", {"matrix": {}, "reason": "leg_joined"}, room=room)
+            self.roles.tell(room, "leg_joined")
         log.info("leg joined room", extra={"leg_id": leg.id, "room_id": room.id})
         if before is not None:
             return {"from": before.id, "status": "moved", "to": room.id}

@@ -1,5 +1,29 @@
 """The operations, by what they are about. Importing this package fills the table."""
 
-from vb.api.operations import legs, legs_challenge, legs_transfer, playback, recording, rooms, system, trace, unbuilt
+from vb.api.operations import (
+    bridges,
+    legs,
+    legs_challenge,
+    legs_transfer,
+    playback,
+    recording,
+    rooms,
+    routing,
+    system,
+    trace,
+    unbuilt,
+)
 
-__all__ = ["legs", "legs_challenge", "legs_transfer", "playback", "recording", "rooms", "system", "trace", "unbuilt"]
+__all__ = [
+    "bridges",
+    "legs",
+    "legs_challenge",
+    "legs_transfer",
+    "playback",
+    "recording",
+    "rooms",
+    "routing",
+    "system",
+    "trace",
+    "unbuilt",
+]

@@ -52,14 +52,6 @@ stopAgentLeg DELETE /legs/{id}/agent 200 404 leg_agent_stop
 startAMDLeg POST /legs/{id}/amd 200 400,404,409 leg_amd_start @amd
 getICECandidates GET /legs/{id}/ice-candidates 200 400,404 webrtc_get_candidates
 addICECandidate POST /legs/{id}/ice-candidates 200 400,404,500 webrtc_add_candidate
-listRoomBridges GET /rooms/{id}/bridges 200 404 bridge_list(room_id)
-createRoomBridge POST /rooms/{id}/bridges 201 400,404,409 bridge_create(room_id) id room_id! direction
-getRoomBridge GET /rooms/{id}/bridges/{bridgeID} 200 404 bridge_get(room_id,bridge_id)
-updateRoomBridge PATCH /rooms/{id}/bridges/{bridgeID} 200 400,404 bridge_update(room_id,bridge_id) direction!
-deleteRoomBridge DELETE /rooms/{id}/bridges/{bridgeID} 200 404 bridge_delete(room_id,bridge_id)
-getRoomRouting GET /rooms/{id}/routing 200 404 room_routing_get
-setRoomRouting PUT /rooms/{id}/routing 200 400,404 room_routing_set(room_id) matrix!:object
-updateRoomRouting PATCH /rooms/{id}/routing 200 400,404 room_routing_update(room_id) updates!:array
 startRoomSIPREC POST /rooms/{id}/siprec 201 400,403,404,409,502 room_siprec_start @siprec
 getSIPRECSession GET /legs/{id}/siprec 200 400,404 siprec_get
 startLegSIPREC POST /legs/{id}/siprec 201 400,403,404,409,502 leg_siprec_start @siprec
@@ -70,7 +62,6 @@ updateLegStream PATCH /legs/{id}/streams/{streamId} 200 400,404 leg_stream_updat
 removeLegStream DELETE /legs/{id}/streams/{streamId} 204 400,404,409 leg_stream_remove(leg_id,stream_id)
 attachLegStreamRoom POST /legs/{id}/streams/{streamId}/room 200 400,404,409 leg_stream_attach_room(leg_id,stream_id) @in
 detachLegStreamRoom DELETE /legs/{id}/streams/{streamId}/room 200 400,404 leg_stream_detach_room(leg_id,stream_id)
-setLegRole PATCH /legs/{id}/role 200 400,404 set_leg_role(leg_id) role!
 ttsRoom POST /rooms/{id}/tts 200 400,404,409,503 room_tts @tts
 sttRoom POST /rooms/{id}/stt 200 404,409,503 room_stt_start @stt
 stopSTTRoom DELETE /rooms/{id}/stt 200 404 room_stt_stop
@@ -120,7 +111,6 @@ def _declare(line: str) -> None:
             fields=" ".join(word for word in rest if not word.startswith("?")),
             vsi=vsi.replace("-", ""),
             vsi_names=dict(zip(parameters, ids.split(","), strict=False)) if ids else {},
-            vsi_fields={"id": "bridge_id", "room_id": "peer_room_id"} if name == "createRoomBridge" else {},
             websocket=status == "101",
             built=False,
         )
