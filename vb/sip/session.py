@@ -28,6 +28,7 @@ from vb.sip.referrals import Referrals
 from vb.sip.refresh import Refresher
 from vb.sip.reinvite import Offer, Reinvite
 from vb.sip.routing import wants_secure_contact
+from vb.sip.success import Success
 from vb.sip.timers import TimerTable, UsageTimer
 from vb.sip.transaction import Cause, Transaction
 from vb.sip.update import Update
@@ -63,12 +64,10 @@ class Session:
         "_bye_headers",
         "_core",
         "_ended",
-        "_interval",
         "_open",
         "_pending",
         "_reinvite",
         "_success",
-        "_success_transaction",
         "_told",
         "_tries",
         "_update",
@@ -103,9 +102,7 @@ class Session:
         self._bye_headers: Lines | None = None
         self._pending: ServerTransaction | None = None
         self._reinvite: Reinvite | None = None
-        self._success: Response | None = None
-        self._success_transaction: InviteServer | None = None
-        self._interval = 0.0
+        self._success: Success | None = None
         self._update: Update | None = None
         self.refresher = Refresher(core, self)
         self._tries: Tries | None = None
@@ -262,9 +259,9 @@ class Session:
 
     def receive_ack(self, request: Request, now: float) -> None:
         """The ACK of a 2xx (§13.3.1.4); a repeated one has nothing to do."""
-        if self._success is None or request.cseq.number != self._success.cseq.number:
+        if self._success is None or not self._success.is_acknowledged_by(request):
             return
-        reinvite = self._success_transaction is not None and bool(self._success_transaction.request_tag)
+        reinvite = self._success.of_reinvite
         self._stop_success()
         if self.state is SessionState.ACCEPTED:
             self.state = SessionState.CONFIRMED
@@ -335,11 +332,8 @@ class Session:
 
     def _expired(self, timer: object, now: float) -> None:
         if timer is UsageTimer.RETRANSMIT:
-            if self._success is None or self._success_transaction is None:
-                return
-            self._interval = min(2 * self._interval, self._core.config.timers.t2)
-            self.start_timer(UsageTimer.RETRANSMIT, now + self._interval)
-            self._core.layer.respond(self._success_transaction, self._success, now)
+            if self._success is not None:
+                self._success.repeat(now)
         elif timer is UsageTimer.ACK_WAIT:
             self._stop_success()
             self._core.events.append(AckTimeout(self))
@@ -377,18 +371,13 @@ class Session:
             self._core.events.append(event)
 
     def _send_success(self, transaction: InviteServer, response: Response, now: float) -> None:
-        """A 2xx, repeated on every transport until its ACK: T1 doubling to T2, 64*T1 at most (§13.3.1.4)."""
-        values = self._core.config.timers
-        self._success, self._success_transaction = response, transaction
-        self._interval = values.t1
-        # Before the transaction's own Timer L of the same length, so that the end of the wait comes first.
-        self.start_timer(UsageTimer.ACK_WAIT, now + values.give_up)
-        self.start_timer(UsageTimer.RETRANSMIT, now + self._interval)
-        self._core.layer.respond(transaction, response, now)
+        self._success = Success(self._core, self, transaction, response)
+        self._success.send(now)
 
     def _stop_success(self) -> None:
-        self._success = self._success_transaction = None
-        self.timers.stop(UsageTimer.RETRANSMIT, UsageTimer.ACK_WAIT)
+        if self._success is not None:
+            self._success.stop()
+            self._success = None
 
     def _send_bye(self, now: float, headers: Lines) -> None:
         assert self.dialog is not None
