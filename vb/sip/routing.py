@@ -89,7 +89,7 @@ def hop_of(uri: Uri, like: Hop | None = None) -> Hop:
     if uri.scheme == "sips":
         transport = "WSS" if transport in ("WS", "WSS") else "TLS"
     host = (uri.param("maddr") or uri.host).strip("[]")
-    port = uri.port or (default_port(transport) if _is_numeric(host) or transport in _WEB else 0)
+    port = uri.port or (default_port(transport) if is_numeric(host) or transport in _WEB else 0)
     if like is not None and like.transport in _WEB and (transport in _WEB or host.endswith(".invalid")):
         return like  # RFC 7118 §5: such a peer has no address, and names itself so
     if like is None or like.transport != transport:
@@ -101,7 +101,7 @@ def hop_of(uri: Uri, like: Hop | None = None) -> Hop:
     return Hop(transport, host, port, 0, like.local)
 
 
-def _is_numeric(host: str) -> bool:
+def is_numeric(host: str) -> bool:
     """A name has a letter in its last label (§25.1)."""
     return ":" in host or host.rpartition(".")[2].isdigit()
 

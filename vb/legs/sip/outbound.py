@@ -25,10 +25,12 @@ from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sip.digest import Credentials
-from vb.sip.effects import AnswerReceived, Event, InviteFailed, ProvisionalReceived, RefusalReceived
+from vb.sip.effects import AnswerReceived, Event, Hop, InviteFailed, ProvisionalReceived, RefusalReceived
 from vb.sip.fields import NameAddr
 from vb.sip.invite_uac import InviteClientSession
 from vb.sip.message import Request, Response
+from vb.sip.routing import is_numeric
+from vb.sip.uri import Uri
 
 log = logging.getLogger("vb.legs")
 
@@ -66,6 +68,8 @@ class SipOutboundLeg(SipLeg):
         ours = identity_headers(request.from_, self._from, request.privacy)
         self._lines = [*merged(ours, custom_headers(request.headers)), *request.referred]
         self.on_early_media: list[Callable[[], None]] = []
+        self._address = address
+        self._hops: list[Hop] = []
         self._uac: InviteClientSession | None = None
         self._early = EarlyAnswers()
         self.open_media()
@@ -80,10 +84,14 @@ class SipOutboundLeg(SipLeg):
         }
 
     def start(self) -> None:
-        """Send the INVITE."""
+        """Send the INVITE; to a name, once its servers are known."""
         if self._request.ring_timeout > 0:
             self._deadlines.set("ring_timeout", self.created_at + self._request.ring_timeout)
-        self._platform.endpoint.command(self._invite)
+        where = self._routes[0].uri if self._routes else self._target
+        if is_numeric(where.param("maddr") or where.host):
+            self._platform.endpoint.command(self._invite)
+        else:
+            self.start_soon(self._locate, where)
 
     # --- events
 
@@ -119,6 +127,18 @@ class SipOutboundLeg(SipLeg):
 
     # --- inside
 
+    async def _locate(self, where: Uri) -> None:
+        """RFC 3263: to the first of its servers, and to the others if that one does not do."""
+        try:
+            self._hops = await self._platform.endpoint.locate(where)
+        except OSError as error:
+            log.info("no server", extra={"leg_id": self.id, "error": str(error)})
+            self._fail(INVITE_FAILED)
+            return
+        wants_v6 = ":" in self._address.advertised
+        self._hops.sort(key=lambda hop: (":" in hop.host) is not wants_v6)  # those that our offer suits come first
+        self._platform.endpoint.command(self._invite)
+
     def _invite(self, now: float) -> None:
         # Everything is set inside the verb, because events of the session may come before the verb returns.
         self._uac = self._session = session = self._platform.agent.invite(
@@ -129,6 +149,8 @@ class SipOutboundLeg(SipLeg):
             headers=self._lines,
             body=self._media.negotiation.create_offer(self._media.number),
             routes=self._routes,
+            hop=self._hops[0] if self._hops else None,
+            others=self._hops[1:],
             credentials=self._credentials(),
         )
         session.user_data = self

@@ -14,6 +14,7 @@ from vb.call.events import EventBus, Webhook
 from vb.call.legs import Legs
 from vb.call.traces import CallTraces
 from vb.sdp.formats import Codec
+from vb.sip.effects import Hop
 from vb.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -80,6 +81,9 @@ class Endpoint(Protocol):
     """The driver of the user agent: every verb goes through it, so that what it wants sent goes out at once."""
 
     def command(self, verb: Callable[[float], T]) -> T: ...
+
+    async def locate(self, uri: Uri) -> list[Hop]:
+        """The servers of a URI, best first (RFC 3263). Raises OSError when there is none."""
 
 
 @attrs.frozen
