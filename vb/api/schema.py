@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import types
 import typing
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final, TypeVar, Union
 
@@ -78,6 +79,11 @@ def field_of(value: Any, name: str) -> Any:
         if key == name or key.casefold() == name:
             found = member
     return found
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """Only the members of an object that ``names`` knows, each under the name it has there."""
+    return _Pairs((names[key.casefold()], member) for key, member in value if key.casefold() in names)
 
 
 def _fold(value: Any, type_: Any, depth: int) -> Any:

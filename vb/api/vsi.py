@@ -12,7 +12,7 @@ import trio
 
 from vb.api.operation import TABLE, Operation
 from vb.api.pattern import Pattern
-from vb.api.schema import BadJson, convert, field_of, is_object, parse_json
+from vb.api.schema import BadJson, convert, field_of, is_object, parse_json, renamed
 from vb.api.services import Services
 from vb.api.vsi_lanes import Lanes
 from vb.api.vsi_outbox import Outbox
@@ -251,7 +251,8 @@ def read_payload(operation: Operation, payload: Any) -> tuple[list[Any], tuple[s
             raise BadJson(f"{name}: expected str")
         arguments.append(value or "")
     if operation.body is not None:
-        arguments.append(convert(payload, operation.body))
+        wanted = {name: field for field, name in operation.body_names.items()}
+        arguments.append(convert(renamed(members, wanted) if operation.vsi_fields else payload, operation.body))
     lanes = operation.lanes or operation.payload_names[:1]
     keys = {value for lane in lanes if isinstance(value := field_of(members, lane), str) and value}
     return arguments, tuple(keys)
