@@ -191,7 +191,7 @@ async def serve(config: Config) -> None:
     """Run the platform until SIGTERM or SIGINT, then end every call properly. Raises StartError."""
     before, after = raise_descriptor_limit()
     log.info("descriptor limit", extra={"soft_before": before, "soft": after})
-    log.info("priority", extra={"niceness": raise_priority()})
+    log.info("priority", extra={"priority": raise_priority(realtime=config.media_realtime)})
     async with open_fetcher(fetch_settings(config)) as fetcher:
         app = build(config, fetcher)
         with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

@@ -145,6 +145,7 @@ class Config:
     rtp_timeout_ms: int = _setting(whole(0), 30_000)
     rtp_latch: str = _setting(choice("lock", "sdp", "follow"), "lock")
     rtp_dscp: int = _setting(whole(0, 63), 46)
+    media_realtime: bool = _setting(flag(False), False)
     media_io: str = _setting(choice("auto", "uring", "epoll"), "auto")
     sip_jitter_buffer_ms: int = _setting(whole(0), 0)
     sip_jitter_buffer_max_ms: int = _setting(whole(0), 300)

@@ -27,8 +27,8 @@ def need(command: str) -> str:
 
 
 def preferred(command: list[str]) -> list[str]:
-    """The command at a higher priority where we may: a peer that the machine lets wait says nothing about us."""
-    return ["nice", "-n", "-10", *command] if os.geteuid() == 0 else command
+    """The command in real time where we may: a peer that the machine lets wait says nothing about us."""
+    return ["chrt", "--rr", "1", *command] if os.geteuid() == 0 and shutil.which("chrt") else command
 
 
 def need_module(name: str) -> None:

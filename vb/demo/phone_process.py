@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--transport", choices=["UDP", "TCP"], default="UDP")
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    raise_priority()
+    raise_priority(realtime=True)
     trio.run(run, parser.parse_args())
 
 

@@ -79,6 +79,7 @@ def server_environment(sip_port: int, http_port: int, out: Path) -> dict[str, st
         "HTTP_ADDR": f"127.0.0.1:{http_port}",
         "RECORDING_DIR": str(out / "recordings"),
         "STATE_DIR": str(out / "state"),
+        "MEDIA_REALTIME": "true",
     }
 
 
