@@ -55,6 +55,14 @@ def test_another_rate_keeps_duration_and_pitch() -> None:
     assert source.played_ms == 1000
 
 
+def test_a_volume_set_before_the_first_frame_does_not_glide() -> None:
+    source = PcmSource(np.full(400, 10000, np.int16), 8000, 8000)
+    source.set_volume(-8)
+    first = source.read(160)
+    assert first is not None
+    assert set(first.tolist()) == {631}
+
+
 def test_volume_is_three_db_a_step_and_glides() -> None:
     assert volume_gain(0) == 1.0
     assert volume_gain(2) == pytest.approx(10**0.3)

@@ -47,8 +47,10 @@ class PcmSource:
         return self._read * 1000 // self.rate
 
     def set_volume(self, volume: float) -> None:
-        """-8 to 8, from the next frame on, which glides there. Raises ValueError outside."""
+        """-8 to 8, from the next frame on, which glides there unless it is the first. Raises ValueError outside."""
         self._target = volume_gain(volume)
+        if not self._read:
+            self._gain = self._target
 
     def read(self, samples: int) -> Pcm | None:
         """The next ``samples`` samples, the last ones filled up with silence; None after the end."""
