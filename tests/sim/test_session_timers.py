@@ -243,7 +243,7 @@ def test_both_sides_agree_and_nothing_is_left(seed, weather, interval, least, up
         network.at(at, lambda who=who, update=update: change(who, update))
     if gone is not None:
         network.at(gone, lambda: setattr(network, "filter", lambda sighting: sighting.source == "a"))
-    network.at(2000.0, lambda: finish(a, b))
+    network.at(2000.0, lambda: finish(session, a, b))
     network.run(until=1999.0)
     if gone is None:
         agree(session, b)
@@ -264,7 +264,8 @@ def agree(session: InviteClientSession, b: Node) -> None:
             assert ours.we_refresh or theirs.we_refresh
 
 
-def finish(a: Node, b: Node) -> None:
+def finish(session: InviteClientSession, a: Node, b: Node) -> None:
+    session.cancel(2000.0)  # an INVITE that got a 1xx and nothing more has no other end
     for node in (a, b):
         for _, event in list(node.events):
             if isinstance(event, AnswerReceived | InviteReceived):
