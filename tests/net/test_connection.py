@@ -29,6 +29,7 @@ class Owner:
         self.garbage: list[RemoteError] = []
         self.lost: list[bytes] = []
         self.ended = trio.Event()
+        self.needed = False
 
     def received_message(self, data: bytes, source: Hop) -> None:
         self.messages.append(data)
@@ -41,6 +42,10 @@ class Owner:
 
     def carry_out(self) -> None:
         pass
+
+    def needs(self, hop: Hop) -> bool:
+        assert hop.connection == 9
+        return self.needed
 
     def undelivered(self, sends: list[Send]) -> None:
         self.lost += [send.data for send in sends]
@@ -123,6 +128,18 @@ async def test_an_idle_connection_is_closed_and_either_direction_counts_as_life(
         await trio.sleep(301)
         assert owner.connection.closing
         assert await receive_all(peer) == b"answerhello\r\n"
+
+
+async def test_an_idle_connection_of_a_call_is_kept_while_the_call_goes_on() -> None:
+    async with accepted() as (owner, peer):
+        await peer.send_all(OPTIONS)
+        owner.needed = True
+        await trio.sleep(3000)
+        assert not owner.connection.closing
+        owner.needed = False
+        await trio.sleep(901)
+        assert owner.connection.closing
+        assert await receive_all(peer) == b"answer"
 
 
 async def test_what_is_queued_when_the_peer_closes_is_still_written() -> None:

@@ -15,6 +15,7 @@ class ToyAgent:
         self.received: list[tuple[bytes, Hop, float]] = []
         self.rejected: list[tuple[bytes, RemoteError, Hop]] = []
         self.failed: list[Hop] = []
+        self.needed: set[int] = set()
         self.fired: list[tuple[float, float]] = []
         self.timers: list[float] = []
         self.sends: list[Send] = []
@@ -44,6 +45,9 @@ class ToyAgent:
 
     def next_deadline(self) -> float:
         return min(self.timers, default=inf)
+
+    def needs(self, hop: Hop) -> bool:
+        return hop.connection in self.needed
 
     def take_sends(self) -> list[Send]:
         taken, self.sends = self.sends, []

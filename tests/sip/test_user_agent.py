@@ -397,3 +397,22 @@ def test_no_noise_raises(data: bytes) -> None:
     bench.agent.receive(data, PEER, 0.0)
     bench.agent.receive(b"SIP/2.0 " + data, PEER, 0.0)
     assert bench.agent.take_events() == []
+
+
+@pytest.mark.parametrize(
+    ("hop", "needed"),
+    [
+        (Hop("TLS", "192.0.2.9", 40000, 7), True),
+        (Hop("TLS", "192.0.2.9", 40000, 8), True),  # another connection to the same place
+        (Hop("TLS", "192.0.2.9", 40001, 8), False),
+        (Hop("TCP", "192.0.2.9", 40000, 8), False),
+    ],
+)
+def test_connections_of_dialogs_are_needed(hop: Hop, needed: bool) -> None:
+    bench = Bench()
+    source = Hop("TLS", "192.0.2.9", 40000, 7)
+    bench.receive(request(via="SIP/2.0/TLS 192.0.2.9", body="v=0\r\n"), source)
+    assert bench.agent.needs(hop) is needed
+    bench.of(InviteReceived)[0].session.reject(bench.now, 486)  # type: ignore[union-attr]
+    bench.advance(64)
+    assert not bench.agent.needs(source)

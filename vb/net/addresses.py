@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import socket
 
+import trio
+
+KEEP_ALIVE_SECONDS = 60
 IP_PKTINFO = 8  # linux/in.h; Python 3.11 has no name for it
 
 
@@ -21,7 +24,7 @@ def is_wildcard(host: str) -> bool:
     return host in ("0.0.0.0", "::", "")  # noqa: S104 - a comparison, not a bind
 
 
-def mark(sock: socket.socket, dscp: int) -> None:
+def mark(sock: socket.socket | trio.socket.SocketType, dscp: int) -> None:
     """Set the DSCP (0-63) of what a socket sends; without the right to do so the packets stay unmarked."""
     level, option = socket.IPPROTO_IP, socket.IP_TOS
     if sock.family == socket.AF_INET6:
@@ -30,6 +33,14 @@ def mark(sock: socket.socket, dscp: int) -> None:
         sock.setsockopt(level, option, dscp << 2)
     except OSError:
         return
+
+
+def watch(sock: trio.socket.SocketType) -> None:
+    """Let the kernel ask a silent TCP peer whether it is still there (and keep the way through a NAT open)."""
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEP_ALIVE_SECONDS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEP_ALIVE_SECONDS // 4)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
 
 
 def bind_family(host: str) -> socket.AddressFamily:

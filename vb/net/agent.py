@@ -29,6 +29,9 @@ class Agent(Protocol[EventT_co]):
     def next_deadline(self) -> float:
         """When ``handle_timers`` is wanted next, on the clock of ``now``; inf when nothing is armed."""
 
+    def needs(self, hop: Hop) -> bool:
+        """Whether what still goes on may need the connection ``hop``; asked when it has long been idle."""
+
     def take_sends(self) -> Sequence[Send]:
         """The writes wanted since the last call, in order."""
 

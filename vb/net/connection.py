@@ -33,6 +33,9 @@ class StreamOwner(Protocol):
     def carry_out(self) -> None:
         """A chunk has been handed over: send and tell what came of it."""
 
+    def needs(self, hop: Hop) -> bool:
+        """Whether an idle connection is to be kept all the same."""
+
     def undelivered(self, sends: list[Send]) -> None: ...
 
 
@@ -143,22 +146,28 @@ class Connection:
     async def _read(self, owner: StreamOwner, stream: trio.abc.HalfCloseableStream) -> None:
         """Read to the end of the stream, to garbage, or to the end of our patience; then let the outbox run dry."""
         try:
-            while (data := await self._receive(stream)) and self._take(owner, data):
+            while (data := await self._receive(owner, stream)) and self._take(owner, data):
                 pass
         except _BROKEN:
             log.debug("connection broken", extra={"peer": f"{self.peer[0]}:{self.peer[1]}"})
         self.closing = True
         self.outbox.close()
 
-    async def _receive(self, stream: trio.abc.HalfCloseableStream) -> bytes:
+    async def _receive(self, owner: StreamOwner, stream: trio.abc.HalfCloseableStream) -> bytes:
         """The next chunk; empty when the peer closed, was idle too long, or takes too long over one message."""
+        settings = self._settings
         while True:
             with trio.move_on_at(self._patience()):
                 data = bytes(await stream.receive_some(CHUNK))
                 self._last_active = trio.current_time()
                 return data
-            if trio.current_time() >= self._patience():
+            now = trio.current_time()
+            if now >= self._incomplete_since + settings.message_timeout:
                 return b""
+            if now >= self._last_active + settings.idle_timeout:
+                if not owner.needs(self._hop):
+                    return b""
+                self._last_active = now  # a call goes on over it: asked again after as long a time
 
     def _patience(self) -> float:
         settings = self._settings

@@ -201,6 +201,9 @@ class SipEndpoint(Generic[EventT]):
             self._guard(self._trace, "error", head, source, trio.current_time())
         self._guard(self._agent.reject_stream, head, error, source, trio.current_time())
 
+    def needs(self, hop: Hop) -> bool:
+        return self._agent.needs(hop)
+
     def undelivered(self, sends: list[Send]) -> None:
         """These could not be written: tell the agent (RFC 3261 §17.1.4, §17.2.4)."""
         self._fail(sends)

@@ -11,7 +11,7 @@ from collections import Counter
 import trio
 import trio.abc
 
-from vb.net.addresses import is_wildcard, numeric_family
+from vb.net.addresses import is_wildcard, mark, numeric_family, watch
 from vb.net.connection import Connection, StreamOwner
 from vb.net.layers import Layers
 from vb.net.resolver import Resolver
@@ -150,6 +150,7 @@ class Connections:
         family = numeric_family(host)
         sock = trio.socket.socket(family or socket.AF_INET, socket.SOCK_STREAM)
         try:
+            self._prepare(sock)
             local = self._local_address(family)
             if local is not None:
                 await sock.bind((local, 0))
@@ -158,6 +159,10 @@ class Connections:
             sock.close()
             raise
         return trio.SocketStream(sock)
+
+    def _prepare(self, sock: trio.socket.SocketType) -> None:
+        watch(sock)
+        mark(sock, self._settings.dscp)
 
     def _local_address(self, family: int | None) -> str | None:
         """Our own address, so that a host of many addresses is seen at the one that it listens on."""
@@ -181,6 +186,7 @@ class Connections:
     def _admit(self, transport: Transport, stream: trio.SocketStream, nursery: trio.Nursery) -> bool:
         try:
             peer, local = stream.socket.getpeername()[:2], stream.socket.getsockname()[:2]
+            self._prepare(stream.socket)
         except OSError:  # it went away while it waited in the backlog
             return False
         settings = self._settings

@@ -75,6 +75,15 @@ class UserAgent:
         """When `handle_timers` is due; inf when nothing waits."""
         return self._layer.next_deadline()
 
+    def needs(self, hop: Hop) -> bool:
+        """Whether a dialog goes on with the peer at ``hop``: there may be no other way between us."""
+        here = hop.transport, hop.host, hop.port
+        return any(
+            session.hop.connection == hop.connection
+            or (session.hop.transport, session.hop.host, session.hop.port) == here
+            for session in self._core.dialogs.values()
+        )
+
     def take_sends(self) -> list[Send]:
         sends, self._layer.sends = self._layer.sends, []
         self._sent += len(sends)
