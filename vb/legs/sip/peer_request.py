@@ -11,4 +11,3 @@ _NOWHERE = ("0.0.0.0", "::")  # noqa: S104 - hold by address (RFC 3264 §8.4), n
 def states_direction(description: bytes, host: str) -> bool:
     """Whether a description says which way its media flows, by an attribute or by ``host``, its RTP address."""
     return _DIRECTION.search(description) is not None or host in _NOWHERE
-
