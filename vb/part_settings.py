@@ -13,6 +13,7 @@ from vb.call.events import Webhook
 from vb.config import Config
 from vb.environment import ConfigError
 from vb.legs.sip.identity import contact_of, sent_by_of
+from vb.legs.sip.messages import METHOD as MESSAGE
 from vb.legs.sip.settings import Address, SipSettings
 from vb.media.port_pool import PortPool
 from vb.net.addresses import is_wildcard
@@ -101,7 +102,8 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         user_agent=config.sip_host,
         timers=timers,
         supported=(*(() if config.sip_100rel == "off" else ("100rel",)), "timer", "replaces", "norefersub"),
-        allow=ALLOW if config.sip_100rel == "off" else (*ALLOW, "PRACK"),
+        allow=(*ALLOW, *(() if config.sip_100rel == "off" else ("PRACK",)), MESSAGE),
+        handed_up=frozenset({MESSAGE}),
         require_100rel=config.sip_100rel == "required",
         session_expires=config.sip_session_expires_seconds,
         min_se=config.sip_min_se_seconds,

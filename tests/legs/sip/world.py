@@ -37,7 +37,12 @@ SERVER, PEER = "192.0.2.1", "192.0.2.2"
 PCMU_PCMA = parse_codec_names("PCMU,PCMA")[0]
 
 
-AGENT: dict[str, Any] = {"supported": ("100rel", "timer"), "allow": (*ALLOW, "PRACK"), "session_expires": 1800}
+AGENT: dict[str, Any] = {
+    "supported": ("100rel", "timer"),
+    "allow": (*ALLOW, "PRACK", "MESSAGE"),
+    "handed_up": frozenset({"MESSAGE"}),
+    "session_expires": 1800,
+}
 """What the composition root tells the agent beside addresses."""
 
 

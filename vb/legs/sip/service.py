@@ -11,6 +11,7 @@ import trio
 from vb.call.errors import CommandError, Unavailable
 from vb.call.leg import Leg
 from vb.call.reasons import INTERNAL_ERROR, TRANSFER_COMPLETED
+from vb.legs.sip import messages
 from vb.legs.sip.challenge import OpenChallenges
 from vb.legs.sip.inbound import SipInboundLeg, auto_ring
 from vb.legs.sip.outbound import SipOutboundLeg
@@ -99,6 +100,8 @@ class SipService:
                 leg = event.session.user_data
                 if isinstance(leg, SipLeg) and leg.cause is None:
                     self._guarded(leg, lambda: self.transfers.receive(leg, event))
+            case RequestReceived(request=request) if request.method == messages.METHOD:
+                self._message(event)
             case RequestReceived() | ResponseReceived() | RequestFailed():
                 log.debug("event for nobody", extra={"event_type": type(event).__name__})
             case _:
@@ -107,6 +110,12 @@ class SipService:
                     self._guarded(leg, lambda: leg.receive(event))
 
     # --- inside
+
+    def _message(self, event: RequestReceived) -> None:
+        try:
+            messages.receive_message(self._platform, event)
+        except Exception:
+            log.exception("MESSAGE crashed", extra={"call_id": event.request.call_id})
 
     def _invited(self, event: InviteReceived) -> None:
         session = event.session
