@@ -1,4 +1,4 @@
-"""SIPp scenarios of ours: PRACK, delayed offer, session interval, UPDATE; each checks what it gets, and nothing fails."""
+"""SIPp scenarios of ours: PRACK, delayed offer, session interval, UPDATE; each checks what it gets, none fails."""
 
 from __future__ import annotations
 
