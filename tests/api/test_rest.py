@@ -204,6 +204,23 @@ async def test_what_a_call_cannot_have_yet(tmp_path: Path, extra: dict[str, Any]
         assert bench.dialer.requests == []
 
 
+async def test_speech_detection_is_asked_for_by_call(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        for asked, wanted in (
+            ("{}", False),
+            ('{"speech_detection":true}', True),
+            ('{"speech_detection":false}', False),
+        ):
+            leg = await bench.stage.leg(connected=False)
+            assert (await bench.ask("POST", f"/v1/legs/{leg.id}/answer", asked))[0] == 202
+            assert leg.connect().detects_speech is wanted
+        for asked in (None, True, False):
+            body = {"type": "sip", "to": "sip:b@h", "speech_detection": asked}
+            assert (await bench.ask("POST", "/v1/legs", json.dumps(body)))[0] == 201
+            assert bench.dialer.requests[-1].speech_detection is asked
+        assert (await bench.ask("POST", "/v1/legs", '{"type":"sip","to":"sip:b@h","speech_detection":1}'))[0] == 400
+
+
 async def test_verbs_of_a_leg(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench:
         leg = await bench.stage.leg()

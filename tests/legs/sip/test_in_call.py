@@ -10,7 +10,8 @@ import trio
 from tests.legs.sip.world import PEER, World, sdp, settle, world
 from vb.call.errors import Conflict, Invalid
 from vb.legs.sip.outbound_request import OutboundRequest
-from vb.media.events import DtmfReceived, RowFailed
+from vb.media.events import DtmfReceived, RowFailed, SpeechStarted, SpeechStopped
+from vb.media.port import Port
 from vb.sip.effects import ReinviteReceived, Send, SessionEnded
 from vb.sip.session import Session
 
@@ -186,13 +187,17 @@ async def test_hold_and_unhold_by_us() -> None:
         leg, _ = await connected(w)
         leg.hold()
         assert leg.state == "connected"  # until the peer agrees
-        with pytest.raises(Conflict, match="under way"):
-            leg.hold()
+        leg.hold()  # it is under way
+        with pytest.raises(Conflict, match="a hold is under way"):
+            leg.unhold()
         assert b"a=sendonly" in await answer_reinvite(w, 200, sdp("0 101", "recvonly"))
         assert (leg.state, leg.held) == ("held", True)
         assert leg.port.inbound.params.send is False
         leg.hold()  # again: no message, no event
         leg.unhold()
+        leg.unhold()
+        with pytest.raises(Conflict, match="an unhold is under way"):
+            leg.hold()
         assert b"a=sendrecv" in await answer_reinvite(w, 200, sdp("0 101"))
         assert leg.state == "connected"
         assert leg.port.inbound.params.send is True
@@ -268,6 +273,22 @@ async def test_digits_are_told_in_order() -> None:
             {"digit": "1", "seq": 1, "method": "rfc4733", "duration_ms": 120},
             {"digit": "#", "seq": 2, "method": "rfc4733", "duration_ms": 120},
         ]
+
+
+async def test_speech_is_detected_when_switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched: list[bool] = []
+    monkeypatch.setattr(Port, "detect_speech", lambda self, wanted: watched.append(wanted))
+    for switched_on in (True, False):
+        async with world(speech_detection=switched_on) as w:
+            leg, _ = await connected(w)
+            assert watched == [True]
+            for event in (SpeechStarted(), SpeechStopped(), SpeechStarted()):
+                leg._notified(event)
+            leg.end("api_hangup")
+            leg._notified(SpeechStopped())  # on its way when the leg ended
+            await settle()
+            told = [event for event in w.events if event.startswith("speaking") or event == "leg.disconnected"]
+            assert told == [*["speaking.started", "speaking.stopped"] * 2, "leg.disconnected"]
 
 
 async def test_digits_out() -> None:
