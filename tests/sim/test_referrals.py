@@ -174,6 +174,12 @@ def test_a_refusal_is_a_final_response() -> None:
     stage.refer()
     with pytest.raises(LocalError):
         stage.received.reject(stage.now, 202)
+    with pytest.raises(LocalError):
+        stage.received.reject(stage.now, 486, "Busy\r\nVia: x")
+    stage.received.reject(stage.now, 486)
+    stage.network.run(stage.now + 1)
+    [answered] = stage.alice.of(ReferAnswered)
+    assert answered.response.status == 486  # type: ignore[union-attr]
     stage.hang_up()
 
 

@@ -205,6 +205,7 @@ class ReferServer(Referral):
         if not self._subscribed:
             lines.append(("Refer-Sub", "false"))  # RFC 4488 §4
         core.respond(transaction, now, 202, headers=lines)
+        self._transaction = None
         self._accepted = True
         if self._subscribed:
             self.notify(now, 100)
@@ -212,10 +213,11 @@ class ReferServer(Referral):
             self._stop()
 
     def reject(self, now: float, status: int = 603, reason: str | None = None) -> None:
-        """A final 300-699. Raises LocalError when it is decided."""
+        """A final 300-699. Raises LocalError when it is decided, or for a reason with a line break."""
         if not 300 <= status < 700:
             raise LocalError(f"{status} is no refusal")
         self._core.respond(self._undecided(), now, status, reason)
+        self._transaction = None
         self._stop()
 
     def notify(self, now: float, status: int, reason: str | None = None) -> None:
@@ -268,10 +270,9 @@ class ReferServer(Referral):
     # Inside.
 
     def _undecided(self) -> ServerTransaction:
-        transaction, self._transaction = self._transaction, None
-        if transaction is None:
+        if self._transaction is None:
             raise LocalError("the REFER is decided already")
-        return transaction
+        return self._transaction
 
     def _tell(self, news: _News, now: float) -> None:
         if not self._accepted or self.ended or (self._news and self._news[-1].last):

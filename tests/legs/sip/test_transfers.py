@@ -396,6 +396,25 @@ async def test_a_referrer_that_hangs_up(accepted: bool) -> None:
         assert w.service.transfers._incoming == {}
 
 
+@pytest.mark.parametrize("reason", ["Busy\r\nVia: x", "\ud800", "x" * 201])
+async def test_a_reason_that_is_no_phrase(reason: str) -> None:
+    async with world() as w:
+        leg, session = await connected(w)
+        transfers = w.service.transfers
+        refer(w, session)
+        await settle()
+        with pytest.raises(Invalid):
+            transfers.decline(leg.id, 486, reason)
+        transfers.accept(leg.id)
+        with pytest.raises(Invalid):
+            transfers.progress(leg.id, 180, reason)
+        with pytest.raises(Invalid):
+            transfers.complete(leg.id, False, 486, reason)
+        transfers.complete(leg.id, False, 486, "Besetzt, bitte später")
+        await settle()
+        assert w.peer.last(ReferNotified).reason == "Besetzt, bitte später"
+
+
 # --- in, dialled by ourselves
 
 

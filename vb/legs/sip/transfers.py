@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -28,6 +29,9 @@ from vb.sip.replacing import replaces_for_peer
 log = logging.getLogger("vb.legs")
 
 ReferEvent = ReferReceived | ReferAnswered | ReferNotified | ReferralEnded
+
+_LONGEST_REASON = 200
+_NO_PHRASE = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 
 _UNDECIDED = "no pending transfer for leg (unknown or already decided)"
 _UNACCEPTED = "no pending transfer for leg (unknown or already accepted)"
@@ -108,6 +112,7 @@ class Transfers:
         """Tell the referrer how the call that it asked for goes."""
         if not 100 <= status <= 699:
             raise Invalid("status_code must be a SIP status (100-699)")
+        _check_reason(reason)
         referral = self._find(leg_id, "accepted", _NOT_ACCEPTED).referral
         self._tell(lambda now: referral.notify(now, status, reason or None), _NOT_ACCEPTED)
 
@@ -116,6 +121,7 @@ class Transfers:
         status = status or (200 if success else 500)
         if not 200 <= status <= 699:
             raise Invalid("status_code must be a final SIP status (200-699)")
+        _check_reason(reason)
         missing = f"{_NOT_ACCEPTED} (accept it first)"
         incoming = self._find(leg_id, "accepted", missing)
         self._complete(incoming, success, status, reason or default_reason(status))
@@ -125,6 +131,7 @@ class Transfers:
         code = code or 603
         if not 300 <= code <= 699:
             raise Invalid("code must be a SIP refusal (300-699)")
+        _check_reason(reason)
         self._decline(self._find(leg_id, "parked", _UNACCEPTED), code, reason or default_reason(code))
 
     # --- events of the user agent
@@ -281,3 +288,9 @@ class Transfers:
         if incoming is not None and incoming.state == "parked":
             self._close(incoming, 487, default_reason(487))
         self._incoming.pop(leg.id, None)
+
+
+def _check_reason(reason: str) -> None:
+    """Raises Invalid for what cannot stand in a status line (RFC 3261 §25.1)."""
+    if len(reason) > _LONGEST_REASON or _NO_PHRASE(reason):
+        raise Invalid(f"reason must be one line of {_LONGEST_REASON} characters at most")
