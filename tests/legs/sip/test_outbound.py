@@ -58,7 +58,7 @@ async def test_ringing_is_told_at_creation() -> None:
 async def test_what_is_to_be_done_before_the_leg_is_announced() -> None:
     async with world() as w:
         known: list[bool] = []
-        leg = w.service.create_outbound(
+        w.service.create_outbound(
             OutboundRequest(to=BOB), lambda leg: known.append(w.legs.get(leg.id) is leg and w.events == [])
         )
         assert known == [True]

@@ -327,17 +327,18 @@ class SipLeg(Leg):
         """A re-INVITE with sendonly, or sendrecv to come back (RFC 3264 §8.4)."""
         if self.state not in TALKING:
             raise Conflict(f"leg is {self.state}, expected connected or held")
-        if self.held == held:
+        if held == (self.held if self._wanted_hold is None else self._wanted_hold):
             return
         if self._wanted_hold is not None:
-            raise Conflict("a hold or unhold is under way")
+            raise Conflict(f"{'a hold' if self._wanted_hold else 'an unhold'} is under way")
         session = self.session
         body = self._offer_now(held)
+        self._wanted_hold = held
         try:
             self._platform.endpoint.command(lambda now: session.reinvite(now, body))
         except LocalError as error:
+            self._wanted_hold = None
             raise Conflict(f"the call is being changed: {error}") from None
-        self._wanted_hold = held
 
     def _hold_completed(self, response: Response | None, wanted: bool) -> None:
         self._wanted_hold = None
