@@ -12,6 +12,7 @@ import trio
 import trio.testing
 
 from tests.net.toy_agent import ToyAgent
+from tests.net.zone import Zone
 from tests.sim.network import VirtualNetwork, Weather
 from vb.net.driver import Listen, OpenDatagrams, SipEndpoint
 from vb.net.resolver import Resolver
@@ -19,6 +20,7 @@ from vb.net.settings import NetSettings
 from vb.net.udp import Datagram
 from vb.sip.effects import Hop
 from vb.sip.errors import RemoteError
+from vb.sip.uri import parse_uri
 
 PEER = ("192.0.2.2", 5060)
 
@@ -230,6 +232,29 @@ async def test_a_name_is_resolved_without_holding_anyone_up() -> None:
         assert network.log[2].data == b"again", "a remembered name does not wait"
 
     await on_virtual_network(network, scenario, resolver=Resolver(lookup=lookup))
+
+
+async def test_a_domain_without_a_port_is_served_where_its_records_say() -> None:
+    """RFC 3263 §4.2; what is sent again goes to the same server."""
+    zone = Zone(
+        "SRV _sip._udp.example.test 1 0 5099 one.example.test",
+        "SRV _sip._udp.example.test 2 0 5098 two.example.test",
+        f"ADDRESS one.example.test {PEER[0]}",
+        f"ADDRESS two.example.test {PEER[0]}",
+    )
+    network = VirtualNetwork(Random(1))
+
+    async def scenario(endpoint: SipEndpoint[str], agent: ToyAgent) -> None:
+        for _ in range(3):
+            endpoint.command(lambda now: agent.send(b"x", Hop("UDP", "example.test", 0)))
+            await trio.sleep(10)
+        assert [passage.target for passage in network.log] == [(PEER[0], 5099)] * 3
+        assert await endpoint.locate(parse_uri("sip:example.test")) == [
+            Hop("UDP", PEER[0], 5099),
+            Hop("UDP", PEER[0], 5098),
+        ]
+
+    await on_virtual_network(network, scenario, resolver=Resolver(dns=zone))
 
 
 async def test_the_other_family_has_no_socket_and_a_silly_port_none_either() -> None:

@@ -10,8 +10,11 @@ import pytest
 import trio
 
 from tests.net.ends import OPTIONS, End, running, until
+from tests.net.zone import Zone
 from vb.net.driver import Listen
+from vb.net.resolver import Resolver
 from vb.net.settings import NetSettings
+from vb.net.tcp import Connections
 from vb.sip.effects import Hop
 
 pytestmark = pytest.mark.realtime
@@ -54,6 +57,45 @@ async def test_nobody_listening_is_a_transport_failure() -> None:
             client.send(hop)
             await client.wait(lambda agent: agent.failed == [hop])
             assert client.endpoint.statistics().open_connections == 0
+
+
+async def test_the_next_server_of_a_domain_when_the_first_refuses() -> None:
+    """RFC 3263 §4.3."""
+    server = End(Listen("TCP", "127.0.0.1", 0))
+    with trio.socket.socket() as taken:
+        await taken.bind(("127.0.0.1", 0))
+        async with running(server):
+            zone = Zone(
+                f"SRV _sip._tcp.example.test 1 0 {taken.getsockname()[1]} host.test",
+                f"SRV _sip._tcp.example.test 2 0 {server.port} host.test",
+                "ADDRESS host.test 127.0.0.1",
+            )
+            client = End(resolver=Resolver(dns=zone))
+            async with running(client):
+                for _ in range(2):
+                    client.send(Hop("TCP", "example.test", 0))
+                await server.wait(lambda agent: len(agent.received) == 2)
+                assert client.endpoint.statistics().open_connections == 1
+
+
+async def test_an_address_that_never_answers_leaves_time_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = End(Listen("TCP", "127.0.0.1", 0))
+
+    async def lookup(name: str) -> list[str]:
+        return ["192.0.2.1", "127.0.0.1"]
+
+    opened = Connections._open_stream
+
+    async def never(self: Connections, host: str, port: int) -> trio.SocketStream:
+        if host == "192.0.2.1":
+            await trio.sleep_forever()
+        return await opened(self, host, port)
+
+    monkeypatch.setattr(Connections, "_open_stream", never)
+    client = End(settings=NetSettings(attempt_timeout=0.05), resolver=Resolver(lookup=lookup))
+    async with running(server, client):
+        client.send(Hop("TCP", "example.test", server.port))
+        await server.wait(lambda agent: len(agent.received) == 1)
 
 
 async def test_an_unknown_name_and_an_unknown_transport_are_transport_failures() -> None:

@@ -36,6 +36,14 @@ def test_which_transport(limit: int, size: int, hop: Hop) -> None:
     assert sent(bench) == [("INVITE", hop.transport, hop)]
 
 
+def test_who_is_known_by_datagrams_gets_datagrams() -> None:
+    bench = Bench(largest_datagram=1300)
+    flow = attrs.evolve(PEER, local=("192.0.2.1", 5060))
+    target = parse_uri("sip:peer@192.0.2.9")
+    bench.agent.invite(target=target, hop=flow, from_=US, to=THEM, now=bench.now, body=b"x" * 1300)
+    assert sent(bench) == [("INVITE", "UDP", flow)]
+
+
 def test_a_whole_call_attempt_over_tcp() -> None:
     bench = Bench(largest_datagram=1300)
     session = call(bench, 1300)

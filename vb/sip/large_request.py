@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 def prepare(request: Request, hop: Hop, largest: int) -> tuple[bytes, Hop, Fallback | None]:
     """What to send and where: by TCP if it is larger than ``largest`` octets (0: never) and was meant for UDP.
 
-    Then the third is how to go back to UDP, should there be no TCP at the peer. The Via of the request follows.
+    Then the third is how to go back to UDP, should there be no TCP at the peer. The Via of the request follows. A peer
+    that is known only by the datagrams that it sent us keeps to them: it may be behind a NAT, which lets no TCP through
+    and would not even say so.
     """
     data = _written_for(request, hop)
-    if hop.transport != "UDP" or not largest or len(data) <= largest:
+    if hop.transport != "UDP" or hop.local is not None or not largest or len(data) <= largest:
         return data, hop, None
     stream = attrs.evolve(hop, transport="TCP", connection=0)
     return _written_for(request, stream), stream, lambda: (_written_for(request, hop), hop)
