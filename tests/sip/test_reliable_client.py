@@ -191,3 +191,15 @@ def test_a_reliable_1xx_to_a_reinvite_has_the_answer() -> None:
     assert isinstance(event, ReinviteCompleted)
     assert event.response is not None
     assert event.response.body == b"answer"
+
+
+@pytest.mark.parametrize("line", ['Allow: "', "Session-Expires: ,", 'Require: "', "RSeq: 1 2", 'Supported: "', 'x: "'])
+def test_responses_that_cannot_be_read_do_no_harm(line: str) -> None:
+    call = Calling(session_expires=1800)
+    name, _, value = line.partition(": ")
+    for status in (183, 200):
+        headers = [("Contact", "<sip:peer@192.0.2.9:5066>"), (name, value)]
+        response = make_response(call.invite, status, to_tag="peer", headers=headers, body=SDP)
+        call.agent.receive(response.to_bytes(), PEER, call.now)
+    call.drain()
+    assert len(call.of(AnswerReceived)) == 1

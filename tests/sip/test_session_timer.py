@@ -216,3 +216,18 @@ def test_deadlines_are_always_ahead_and_in_order(steps: list[tuple[float, str, b
             assert timer.refresh_at == (now + timer.interval / 2 if timer.we_refresh else inf)
         else:
             assert timer.refresh_at == timer.expires_at == inf
+
+
+@given(st.text(st.characters(blacklist_categories=("Cs", "Cc"))), st.sampled_from(["Session-Expires", "Min-SE"]))
+def test_no_value_gets_further_than_the_parser(value: str, name: str) -> None:
+    message = asked()
+    message.headers.set(name, value)
+    try:
+        session_expires_of(message)
+        min_se_of(message)
+    except RemoteError as error:
+        assert error.status == 400  # noqa: PT017
+    timer = SessionTimer(90, 1800)
+    timer.agreed(answered(200, (name, value)), 0.0)
+    assert timer.refresh_at >= SMALLEST / 2
+    timer.refused(answered(422, (name, value)))

@@ -6,6 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from vb.sip.effects import RefreshDue, SessionExpired
+from vb.sip.errors import RemoteError
 from vb.sip.session_timer import SessionTimer
 from vb.sip.timers import UsageTimer
 
@@ -88,7 +89,10 @@ class Refresher:
             self._set()
 
     def _learn(self, message: Request | Response) -> None:
-        allow = message.headers.values("Allow")
+        try:
+            allow = message.headers.values("Allow")
+        except RemoteError:  # unbalanced quotes in a response, which is not checked as a whole
+            return
         if allow and self._believes:
             self.takes_update = "UPDATE" in allow
 

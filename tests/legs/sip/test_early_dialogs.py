@@ -7,12 +7,14 @@ import trio
 
 from tests.legs.sip.test_in_call import reinvite
 from tests.legs.sip.world import PEER, World, sdp, settle, world
+from tests.sim.network import Weather
 from vb.call.errors import Conflict
 from vb.legs.sip.early_answers import EarlyAnswers
 from vb.legs.sip.outbound_request import OutboundRequest
 from vb.sip.effects import AnswerReceived, Event, ProvisionalReceived, RefusalReceived
 from vb.sip.invite_uas import InviteServerSession
 from vb.sip.message import Request, Response, make_response
+from vb.sip.session import SessionState
 from vb.sip.uri import parse_uri
 
 BOB = f"sip:bob@{PEER}"
@@ -261,3 +263,34 @@ def _response(tag: str, body: bytes) -> Response:
 
     request = Request("INVITE", parse_uri("sip:b@b"), Headers([*headers, ("Call-ID", "c"), ("CSeq", "1 INVITE")]), b"")
     return make_response(request, 200, to_tag=tag, body=body, content_type="application/sdp" if body else None)
+
+
+@pytest.mark.parametrize("loss", [0.1, 0.3, 0.45])
+@pytest.mark.parametrize("delayed", [False, True])
+async def test_early_media_through_a_bad_network(loss: float, delayed: bool) -> None:
+    """Whatever is lost, the call is up with its audio in place, or over; never half of it."""
+    weather = Weather(loss=loss, duplicate=0.2, delay=0.02, jitter=0.3)
+    async with world(weather, peer_supports=RELIABLE, rtp_timeout=0.0) as w:
+        sessions = [w.peer.call(b"" if delayed else sdp("8 101")) for _ in range(10)]
+
+        def react(event: Event) -> None:
+            if isinstance(event, ProvisionalReceived) and event.response.body and delayed:
+                w.peer.do(event.session.prack, sdp("8 101"))
+            elif isinstance(event, AnswerReceived):
+                w.peer.do(event.session.ack)
+
+        w.peer.on_event = react
+        for _ in range(60):
+            await trio.sleep(1)
+            for leg in w.legs.all():
+                if leg.state == "ringing":
+                    leg.early_media()
+                elif leg.state == "early_media" and not leg.answering:
+                    leg.answer()
+        await trio.sleep(120)
+        up = [leg for leg in w.legs.all() if leg.state == "connected"]
+        assert len(up) == len(w.legs.all()) >= 5
+        assert {leg.port.inbound.params.codec_name for leg in up} == {"PCMA"}
+        assert {leg.port.inbound.params.remote_port for leg in up} == {40000}
+        assert sum(session.state is SessionState.CONFIRMED for session in sessions) == len(up)
+        assert set(w.reasons()) <= {"ack_timeout"}
