@@ -21,7 +21,9 @@ log = logging.getLogger("vb.call")
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 
 # An empty value is left out of an event, except where the field is always there and empty says something.
-_KEPT_EMPTY: Final = frozenset({"srtp", "file", "old_role", "new_role", "text", "participants", "streams", "matrix"})
+_KEPT_EMPTY: Final = frozenset(
+    {"srtp", "file", "old_role", "new_role", "text", "participants", "streams", "matrix", "content_type", "body"}
+)
 
 
 @attrs.frozen
