@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import suppress
+from typing import cast
 
 import trio
 import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.room.stage import Stage, StageLeg, open_stage
+from tests.room.stage import Stage, StageLeg, StageMix, open_stage
 from vb.call.errors import CommandError
+from vb.room.room import Room
+from vb.room.routing import matrix_of
 
 ROOMS = ("a", "b", "c")
+ROLES = ("", "agent", "customer", "coach")
+ACTS = [
+    *["add"] * 3,
+    *["remove", "hangup", "delete", "create", "connect", "wait", "activity"],
+    *["role", "matrix", "bridge", "part"],
+]
 LEGS = 4
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "add", "add", "remove", "hangup", "delete", "create", "connect", "wait", "activity"]),
+        st.sampled_from(ACTS),
         st.sampled_from(ROOMS),
         st.integers(0, LEGS - 1),
     ),
@@ -36,12 +45,30 @@ def check(stage: Stage) -> None:
     assert all(count == 1 for count in here.values())
     for leg in stage.legs.all():
         assert bool(leg.room_id) == (leg.id in here)
+    for room in stage.rooms.all():
+        check_hearing(room)
+        for view in stage.rooms.bridges.of(room.id):
+            assert stage.rooms.bridges.get(view["room_id"], view["id"])["room_id"] == room.id
+
+
+def check_hearing(room: Room) -> None:
+    """The mix does what the matrix says of the roles that its members have now."""
+    routes = cast(StageMix, room.mix).routes
+    for me in room.members.values():
+        heard = {
+            other.port
+            for other in room.members.values()
+            if other is not me and (me.role not in room.matrix or other.role in room.matrix[me.role])
+        }
+        everybody = {other.port for other in room.members.values() if other is not me}
+        assert routes.get(me.port, everybody) == heard
 
 
 def check_story(stage: Stage) -> None:
     """Joins and leaves alternate; a deleted room's legs hang up instead of leaving; nothing comes after the end."""
     where: dict[str, str] = {}
     rooms: set[str] = set()
+    bridges: dict[str, set[str]] = {}
     over: set[str] = set()
     for event in stage.events:
         if event.leg_id:
@@ -50,7 +77,15 @@ def check_story(stage: Stage) -> None:
             case "room.created":
                 assert event.room_id not in rooms
                 rooms.add(event.room_id)
+            case "room.bridged":
+                ends = {event.data["room_a_id"], event.data["room_b_id"]}
+                assert ends <= rooms
+                assert ends not in bridges.values()
+                bridges[event.data["bridge_id"]] = ends
+            case "room.unbridged":
+                assert bridges.pop(event.data["bridge_id"]) <= rooms
             case "room.deleted":
+                assert not any(event.room_id in ends for ends in bridges.values())
                 rooms.remove(event.room_id)
                 where = {leg: room for leg, room in where.items() if room != event.room_id}
             case "leg.joined_room":
@@ -70,6 +105,16 @@ async def act(stage: Stage, legs: list[StageLeg], what: str, room_id: str, leg: 
     match what:
         case "add":
             rooms.add_leg(room_id, leg.id)
+        case "role":
+            rooms.roles.assign(leg.id, ROLES[(legs.index(leg) + len(stage.events)) % len(ROLES)])
+        case "matrix":
+            rows = {"agent": ["customer", "coach"], "customer": ["agent"], "coach": []}
+            kept = dict(list(rows.items())[: legs.index(leg)])
+            rooms.roles.change_matrix(room_id, "set", lambda _: matrix_of(kept))
+        case "bridge":
+            rooms.bridges.create(room_id, ROOMS[legs.index(leg) % len(ROOMS)])
+        case "part":
+            rooms.bridges.delete(room_id, rooms.bridges.of(room_id)[0]["id"] if rooms.bridges.of(room_id) else "")
         case "remove":
             rooms.remove_leg(room_id, leg.id)
         case "hangup":
@@ -87,7 +132,7 @@ async def act(stage: Stage, legs: list[StageLeg], what: str, room_id: str, leg: 
 
 
 @given(STEPS)
-@settings(max_examples=60)
+@settings(max_examples=200)
 def test_rooms_legs_and_events_agree(steps: list[tuple[str, str, int]]) -> None:
     async def main() -> None:
         async with open_stage() as stage:
