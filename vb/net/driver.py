@@ -20,6 +20,7 @@ from vb.net.layers import Layers
 from vb.net.locator import Locator
 from vb.net.resolver import ResolveError, Resolver
 from vb.net.settings import NetSettings
+from vb.net.statistics import EndpointStatistics
 from vb.net.tcp import Connections
 from vb.net.tls import TlsContexts
 from vb.net.udp import Datagram, DatagramSocket, UdpSocket
@@ -48,31 +49,6 @@ class Listen:
     transport: Transport
     host: str
     port: int
-
-
-@attrs.frozen
-class EndpointStatistics:
-    """What has passed since the start, and what there is now.
-
-    ``kernel_drops`` are datagrams that came while the socket's buffer was full; ``receive_buffer`` is the smallest
-    granted one in bytes; ``datagrams_dropped`` and ``overflowed_outboxes`` are ours, for want of room; ``waiting`` are
-    writes not yet made; ``agent_errors`` and ``deliver_errors`` are exceptions that should not have been.
-    """
-
-    datagrams_in: int
-    datagrams_out: int
-    datagrams_dropped: int
-    datagram_errors: int
-    kernel_drops: int
-    receive_buffer: int
-    messages_in: int
-    open_connections: int
-    refused_connections: int
-    overflowed_outboxes: int
-    waiting: int
-    sends_failed: int
-    agent_errors: int
-    deliver_errors: int
 
 
 class SipEndpoint(Generic[EventT]):
