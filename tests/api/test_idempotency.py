@@ -118,6 +118,14 @@ async def test_rooms_over_http(tmp_path: Path) -> None:
         assert len((await bench.ask("GET", "/v1/rooms"))[1]) == 2
 
 
+async def test_the_order_of_keys_makes_no_other_body(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        for headers in ('{"X-A":"1","X-B":"2"}', '{"X-B":"2","X-A":"1"}'):
+            body = f'{{"type":"sip","to":"sip:b@h","headers":{headers}}}'
+            assert (await bench.ask("POST", "/v1/legs", body, Idempotency_Key="1"))[0] == 201
+        assert len(bench.dialer.requests) == 1
+
+
 async def test_what_creates_nothing_takes_no_key(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench:
         for _ in range(2):

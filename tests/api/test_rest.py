@@ -163,6 +163,13 @@ async def test_a_body_that_is_too_large(tmp_path: Path) -> None:
         assert (status, answer["error"]) == (413, "body larger than 1048576 bytes")
 
 
+async def test_the_absolute_form_of_a_path(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        assert (await bench.ask("GET", "http://other.test:80/v1/rooms?x=1"))[:2] == (200, [])
+        for odd in ("http://other.test", "*", "v1/rooms"):
+            assert (await bench.ask("GET", odd))[0] == 404
+
+
 async def test_a_body_that_nobody_reads(tmp_path: Path) -> None:
     async with open_bench(tmp_path) as bench:
         assert (await bench.ask("POST", "/v1/legs/x/mute", "x" * 2_000_000))[0] == 413

@@ -27,7 +27,7 @@ from vb.call.errors import CommandError, Unavailable
 
 log = logging.getLogger("vb.api")
 
-_ENCODER: Final = msgspec.json.Encoder()
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
 MAX_BODY: Final = 1024 * 1024
 _HTTP_METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
@@ -72,7 +72,9 @@ class _KeepEscapes:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] in ("http", "websocket"):
             raw = scope.get("raw_path", b"").partition(b"?")[0].decode("ascii", "replace")
-            scope = {**scope, "path": raw if raw.startswith("/") else "/" + raw}
+            if not raw.startswith("/"):  # the absolute form, RFC 9112 §3.2.2
+                raw = "/" + raw.partition("://")[2].partition("/")[2]
+            scope = {**scope, "path": raw}
         await self._inner(scope, receive, send)
 
 
