@@ -23,7 +23,7 @@ class UaConfig:
     are answered by ``UserAgent.respond``. ``supported`` are option tags, ``accept`` media types of bodies.
     Those that switch something on: ``timer`` session timers (RFC 4028), where ``session_expires`` seconds are asked for
     on our calls, 0 is never, and less than ``min_se`` is refused; ``100rel`` reliable provisional responses (RFC 3262),
-    which ``require_100rel`` insists on.
+    which ``require_100rel`` insists on. ``supported_in`` are further option tags, for requests of one method only.
     ``use_source_socket`` sends responses and requests inside dialogs to where packets came from.
     ``max_sessions`` and ``max_transactions`` bound what peers may start, 0 is no bound; beyond them: 503 with a
     Retry-After of ``retry_after`` seconds. ``source_rate`` bounds the new requests per second of one source address
@@ -37,6 +37,7 @@ class UaConfig:
     allow: tuple[str, ...] = ALLOW
     handed_up: frozenset[str] = frozenset()
     supported: tuple[str, ...] = ()
+    supported_in: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
     accept: tuple[str, ...] = ("application/sdp",)
     timers: TimerValues = DEFAULT_TIMERS
     limits: Limits = DEFAULT_LIMITS

@@ -50,7 +50,8 @@ def check_headers(request: Request, config: UaConfig) -> Refusal | None:
         check_refer(request)
     if request.method != "BYE":
         replaces_of(request)
-    unknown = [tag for tag in request.require if tag not in config.supported]
+    known = (*config.supported, *config.supported_in.get(request.method, ()))
+    unknown = [tag for tag in request.require if tag not in known]
     if unknown:
         return Refusal(420, (("Unsupported", ", ".join(unknown)),))  # §8.2.2.3
     if config.require_100rel and request.method == "INVITE" and not request.to.tag and not wants_reliable(request)[0]:
