@@ -150,6 +150,20 @@ async def test_a_reinvite_without_offer_gets_ours() -> None:
         assert leg.state == "connected"
 
 
+@pytest.mark.parametrize("answer", [b"", b"nonsense", sdp("18")])
+async def test_a_reinvite_without_offer_whose_ack_has_no_usable_answer_changes_nothing(answer: bytes) -> None:
+    # RFC 3261 §14.2: the session stays as it was; and the next exchange is read by itself
+    async with world() as w:
+        leg, session = await connected(w)
+        before = leg.port.inbound.params
+        response = await exchange(w, session, b"", ack=answer)
+        assert "RTP/AVP 0 8 101" in response, "all that we can do, as for a new call"
+        assert leg.port.inbound.params == before
+        assert leg.state == "connected"
+        await exchange(w, session, sdp("8 101", port=44000))
+        assert leg.port.inbound.params.codec_name == "PCMA"
+
+
 async def test_a_reinvite_whose_answer_is_never_acknowledged_ends_the_call() -> None:
     # RFC 3261 §14.2, §13.3.1.4: on either side
     async with world() as w:
