@@ -20,6 +20,18 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052 §2.1
+_INSIDE = tuple(
+    map(
+        ipaddress.ip_network,
+        (
+            "192.0.0.0/24",  # IETF protocol assignments, RFC 6890
+            "::/96",  # IPv4-compatible, RFC 4291 §2.5.5.1
+            "64:ff9b:1::/48",  # NAT64 of a local network, RFC 8215
+            "fec0::/10",  # site-local, RFC 3879
+        ),
+    )
+)
+"""What `ipaddress` takes for global although it leads inside, or nowhere."""
 
 
 class AddressRefused(Exception):
@@ -61,7 +73,9 @@ class AddressRule:
             return False
         if self.allow == "all" or (self.allow == "loopback" and address.is_loopback):
             return True
-        return address.is_global
+        return address.is_global and not any(
+            address in network for network in _INSIDE if network.version == address.version
+        )
 
     async def addresses(self, host: str, port: int) -> list[str]:
         """The allowed addresses of a host name or literal, at least one. Raises AddressRefused."""

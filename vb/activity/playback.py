@@ -29,7 +29,7 @@ LOUDEST = 8
 
 @attrs.frozen
 class PlayRequest:
-    """The body of a play command: exactly one of ``url`` and ``tone``; ``repeat`` 0 or 1 once, negative for ever."""
+    """The body of a play command: exactly one of ``url`` and ``tone``; ``repeat`` 0 or 1 once, -1 for ever."""
 
     url: str = ""
     tone: str = ""
@@ -43,6 +43,8 @@ class PlayRequest:
             raise Invalid("url or tone is required")
         if self.url and self.tone:
             raise Invalid("url and tone are mutually exclusive")
+        if self.repeat < -1:
+            raise Invalid("repeat must be -1 (for ever) or more")
         _check_volume(self.volume)
 
 

@@ -22,7 +22,7 @@ def tone_source(name: str, rate: int) -> ToneSource:
 def pcm_source(body: bytes, mime_type: str, rate: int, repeat: int) -> PcmSource:
     """A downloaded body as a source at ``rate``: raw PCM16 when its type says so, else WAV.
 
-    ``repeat``: 0 or 1 once, negative for ever. Takes up to seconds for an hour of audio: belongs in a worker thread.
+    ``repeat``: 0 or 1 once, -1 for ever. Takes up to seconds for an hour of audio: belongs in a worker thread.
     Raises SoundError.
     """
     kind = mime_type.partition(";")[0].strip().lower()
@@ -35,7 +35,7 @@ def pcm_source(body: bytes, mime_type: str, rate: int, repeat: int) -> PcmSource
             pcm = parse_wav(body)
     except WavError as error:
         raise SoundError(str(error)) from error
-    return PcmSource(pcm.samples, pcm.rate, rate, repeat=max(repeat, -1))
+    return PcmSource(pcm.samples, pcm.rate, rate, repeat=repeat)
 
 
 def _is_mp3(body: bytes, kind: str) -> bool:
