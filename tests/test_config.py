@@ -148,8 +148,9 @@ def test_secrets_are_neither_shown_nor_forgotten() -> None:
 
 def test_credentials_in_a_url_are_not_shown() -> None:
     with pytest.raises(ConfigError) as error:
-        read(WEBHOOK_URL="ftp://me:password@x")
-    assert "password" not in str(error.value)
+        read(WEBHOOK_URL="ftp://me:pass@word@x/a@b")
+    assert "word" not in str(error.value)
+    assert "@x/a@b" in str(error.value)
 
 
 @given(st.dictionaries(st.sampled_from([f.name.upper() for f in attrs.fields(Config)]), st.text(max_size=20)))

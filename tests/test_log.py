@@ -64,6 +64,7 @@ def test_values_that_json_does_not_know(stream: io.StringIO) -> None:
         {"headers": {"Authorization": "Digest hunter22"}},
         {"settings": {"api_key": "hunter22"}},
         {"url": "https://user:hunter22@example.test/x"},
+        {"url": "https://user:first@hunter22@example.test/x"},
         {"url": "wss://x/rtc?access_token=hunter22&b=1"},
         {"sip": 'INVITE sip:x SIP/2.0\r\nAuthorization: Digest username="a",\r\n response="hunter22"\r\nTo: x\r\n'},
         {"sip": "X-Webhook-Secret: hunter22\r\n"},
@@ -76,6 +77,12 @@ def test_secrets_are_hidden(stream: io.StringIO, extra: dict[str, object]) -> No
     logging.getLogger("vb").info("seen", extra=extra)
     assert "hunter22" not in stream.getvalue()
     assert "***" in stream.getvalue()
+
+
+def test_a_url_without_credentials_stays_whole(stream: io.StringIO) -> None:
+    urls = ["http://host/a?mail=me@example.org", "http://host?mail=me@example.org", "http://host#me@example.org"]
+    logging.getLogger("vb").info("seen", extra={"urls": urls})
+    assert lines(stream)[0]["urls"] == urls
 
 
 def test_configured_secrets_are_hidden_wherever_they_turn_up(stream: io.StringIO) -> None:

@@ -203,4 +203,4 @@ def http_url(value: str) -> str:
 
 def without_credentials(url: str) -> str:
     """The URL with its user information hidden."""
-    return re.sub(r"(?<=//)[^/@\s]*@", "***@", url)
+    return re.sub(r"(?<=//)[^/?#\s]*@", "***@", url)

@@ -22,8 +22,8 @@ LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.W
 
 _SECRET_KEY: Final = re.compile(r"password|secret|token|api_?key|authorization|credential|ha1|digits?$", re.IGNORECASE)
 _PATTERNS: Final = (
-    # user information and keys in URLs
-    (re.compile(r"(?<=://)[^/@\s\"]*@"), f"{HIDDEN}@"),
+    # user information (up to the last @ before the path: passwords have some) and keys in URLs
+    (re.compile(r"(?<=://)[^/?#\s\"]*@"), f"{HIDDEN}@"),
     (re.compile(r"(?i)([?&](?:access_token|token|api_?key|key|secret|password)=)[^&\s\"]+"), rf"\1{HIDDEN}"),
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -10,7 +11,7 @@ import pytest
 import trio
 
 from vb.activity.address_rule import AddressRule
-from vb.api.http_post import HttpPoster
+from vb.api.http_post import HttpPoster, check_url
 from vb.api.webhooks import BadTarget
 
 pytestmark = pytest.mark.realtime
@@ -64,6 +65,24 @@ async def test_a_request_and_the_next_on_the_same_connection() -> None:
         assert {b"X-Event-Id: e1", b"Content-Length: 4", b"User-Agent: voiceblender"} <= set(lines)
         assert body == b"body"
         await post.aclose()
+
+
+async def test_credentials_of_the_url_are_sent_as_basic_authorization() -> None:
+    async with open_server(OK) as (server, url):
+        post = HttpPoster(AddressRule("loopback"))
+        await post(url("/hook").replace("//", "//me:s%40crét@"), [], b"body")
+        lines = server.requests[0].split(b"\r\n")
+        assert b"Authorization: Basic " + b64encode("me:s@crét".encode()) in lines
+        assert server.requests[0].count(b"@") == 0
+        await post(url("/hook"), [], b"body")
+        assert b"Authorization" not in server.requests[1]
+        await post.aclose()
+
+
+async def test_a_refused_url_is_not_repeated_with_its_credentials() -> None:
+    with pytest.raises(BadTarget) as refused:
+        check_url("http://me:secret@\u2100.example/")
+    assert "secret" not in str(refused.value)
 
 
 async def test_a_kept_connection_that_was_closed_is_replaced() -> None:

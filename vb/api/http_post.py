@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ssl
+from base64 import b64encode
 from collections import OrderedDict
 from contextlib import suppress
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import attrs
 import h11
@@ -27,6 +28,7 @@ class _Target:
     port: int
     authority: str
     path: str
+    authorization: str = attrs.field(default="", repr=False)
 
 
 @attrs.define(eq=False)
@@ -129,6 +131,7 @@ class HttpPoster:
                 ("Host", target.authority),
                 ("User-Agent", self._user_agent),
                 ("Content-Length", str(len(body))),
+                *([("Authorization", target.authorization)] if target.authorization else []),
                 *headers,
             ],
         )
@@ -163,7 +166,8 @@ def _parse(url: str) -> _Target:
         port = parts.port
         host = (parts.hostname or "").encode("idna" if not (parts.hostname or "").isascii() else "ascii").decode()
     except (ValueError, UnicodeError) as error:
-        raise BadTarget(f"invalid URL: {error}") from error
+        # What is said of the authority quotes it, password and all.
+        raise BadTarget("invalid URL" if "@" in str(error) else f"invalid URL: {error}") from None
     if parts.scheme not in ("http", "https") or not host:
         raise BadTarget("not an http or https URL")
     path = parts.path or "/"
@@ -173,4 +177,12 @@ def _parse(url: str) -> _Target:
         raise BadTarget("invalid URL: characters that must be escaped")
     tls = parts.scheme == "https"
     authority = parts.netloc.rpartition("@")[2]
-    return _Target(tls, host, port or (443 if tls else 80), authority if authority.isascii() else host, path)
+    shown = authority if authority.isascii() else host
+    return _Target(tls, host, port or (443 if tls else 80), shown, path, _basic(parts.username, parts.password))
+
+
+def _basic(user: str | None, password: str | None) -> str:
+    """User and password of a URL as HTTP knows them (RFC 7617 §2), "" without any."""
+    if not user and not password:
+        return ""
+    return "Basic " + b64encode(f"{unquote(user or '')}:{unquote(password or '')}".encode()).decode()
