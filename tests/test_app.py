@@ -165,11 +165,10 @@ async def test_a_vsi_client_sees_every_end_of_many_calls(tmp_path: Path) -> None
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         target = f"sip:x@127.0.0.1:{silent.getsockname()[1]}"
-        async with trio.open_nursery() as nursery:
-            async with serving(config) as server:
-                for _ in range(calls):
-                    server.app.sip.create_outbound(OutboundRequest(to=target))
-                await nursery.start(follow, server.url.replace("http", "ws") + "/v1/vsi", seen)
+        async with trio.open_nursery() as nursery, serving(config) as server:
+            for _ in range(calls):
+                server.app.sip.create_outbound(OutboundRequest(to=target))
+            await nursery.start(follow, server.url.replace("http", "ws") + "/v1/vsi", seen)
         assert seen.count("leg.disconnected") == calls
         assert "events_dropped" not in seen
 
