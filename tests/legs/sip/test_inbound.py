@@ -114,6 +114,26 @@ async def test_nobody_decides() -> None:
         assert w.reasons() == ["ring_timeout"]
 
 
+async def test_the_caller_limits_the_wait_itself() -> None:
+    async with world(ring_limit=180.0) as w:
+        w.peer.call(sdp(), headers=[("Expires", "20")])
+        await trio.sleep(19)
+        assert w.events == ["leg.ringing"]
+        await trio.sleep(2)
+        assert w.peer.last(RefusalReceived).response.status == 487  # RFC 3261 §13.3.1
+        assert w.reasons() == ["ring_timeout"]
+
+
+async def test_an_answered_call_does_not_expire() -> None:
+    async with world(rtp_timeout=0.0) as w:
+        w.peer.acknowledge_answers()
+        w.peer.call(sdp(), headers=[("Expires", "20")])
+        await settle()
+        w.leg.answer()
+        await trio.sleep(30)
+        assert w.leg.state == "connected"
+
+
 async def test_early_media_locks_the_codec_and_the_description() -> None:
     async with world() as w:
         w.peer.acknowledge_answers()

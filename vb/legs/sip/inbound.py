@@ -79,9 +79,12 @@ class SipInboundLeg(SipLeg):
         if request.body:
             self._offer = self._media.negotiation.receive_offer(request.body)
         self._body = b""  # what we said in 183, and say again in 200
+        self._expired = False  # the caller's own limit passed
         limit = platform.settings.ring_limit
         if limit > 0:
             self._deadlines.set("ring_limit", self.created_at + limit)
+        if request.expires is not None:
+            self._deadlines.set("expires", self.created_at + request.expires)  # RFC 3261 §13.3.1
         self.on_hangup.append(lambda _: self._decide())
 
     def announcement(self) -> dict[str, Any]:
@@ -121,7 +124,8 @@ class SipInboundLeg(SipLeg):
                 super().receive(event)
 
     def handle_deadline(self, name: str) -> None:
-        if name == "ring_limit":
+        if name in ("ring_limit", "expires"):
+            self._expired = name == "expires"
             self.end(RING_TIMEOUT)
         else:
             super().handle_deadline(name)
@@ -157,6 +161,7 @@ class SipInboundLeg(SipLeg):
                 return
         self.answering = True
         self._deadlines.drop("ring_limit")
+        self._deadlines.drop("expires")
         self._decide()
         self._say(lambda now: self._uas.accept(now, self._body))
         if self._offer is not None:
@@ -199,7 +204,7 @@ class SipInboundLeg(SipLeg):
             lines.append(("Retry-After", str(self._platform.settings.retry_after)))
         if cause.reason == CHALLENGED:
             lines.append(("WWW-Authenticate", self._demand))  # RFC 3261 §22.2
-        self._uas.reject(now, final_of(cause.reason), headers=lines)
+        self._uas.reject(now, 487 if self._expired else final_of(cause.reason), headers=lines)
 
     def _decide(self) -> None:
         decided, self._decided = self._decided, None
