@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.media.stage import Peer, Stage, level
+from tests.media.stage import Peer, Stage, level, staged
 from tests.media.test_bridge import Constant
 from vb.media.mix import Mix
 
@@ -93,3 +93,24 @@ def test_loud_voices_are_clipped(stage: Stage, three: tuple[Mix, list[Peer]]) ->
             peer.say(-30000)
         stage.tick()
     assert a.heard()[-1] == level(-32768)
+
+
+def test_at_a_rate_above_the_codecs() -> None:
+    with staged("epoll", force_rate=16000) as stage:
+        mix, other = stage.clock.open_mix(16000), stage.clock.open_mix(16000)
+        idle = stage.peer()  # a row before: lines are not rows
+        peers = [stage.peer() for _ in VALUES]
+        for peer in peers:
+            peer.port.join(mix)
+        beyond = stage.peer()
+        beyond.port.join(other)
+        other.bridge(mix)
+        stage.settle(idle, *peers, beyond)
+        a, b, c = peers
+        mix.set_routes({a.port: {b.port}, c.port: ()})
+        for _ in range(8):
+            beyond.say(8000)
+            hear(stage, peers)
+        heard = hear(stage, peers)
+        assert heard == pytest.approx([10000, 13000, 8000], rel=0.03)  # the filter ripples a little
+        assert beyond.heard()[-1] == pytest.approx(7000, rel=0.03)
