@@ -1,4 +1,4 @@
-"""A conference in a hundred lines: everybody who calls joins one room, hears a tone, and is recorded.
+"""A conference in some hundred lines: everybody who calls joins one room, hears a tone, and is recorded.
 
 A call-control program as an application developer would write it: it speaks REST and the WebSocket event stream (VSI)
 and knows nothing else of the server. Run the server (`vb serve`), then
@@ -45,25 +45,37 @@ class Conference:
         response.raise_for_status()
         return response.json()
 
+    async def end(self, path: str) -> Any:
+        """DELETE what may be over already: callers hang up when they like, and take with them what ran for them."""
+        response = await self.api.delete(f"/v1{path}")
+        return {} if response.status_code == httpx.codes.NOT_FOUND else response.raise_for_status().json()
+
+    async def admit(self, leg: str) -> None:
+        """Answer a caller by putting it into the room, unless it gives up at this very moment."""
+        try:
+            await self.call_api("POST", f"/rooms/{self.room}/legs", {"leg_id": leg})
+        except httpx.HTTPStatusError as error:
+            say("not admitted", leg=leg, answer=error.response.json())
+
     async def follow(self, frames: AsyncIterator[dict[str, Any]]) -> None:
         """Act on the event stream."""
         async for frame in frames:
             match frame:
                 case {"type": "leg.ringing", "leg_type": "sip_inbound", "leg_id": leg}:
-                    await self.call_api("POST", f"/rooms/{self.room}/legs", {"leg_id": leg})
+                    await self.admit(leg)
                 case {"type": "leg.joined_room", "leg_id": leg, "room_id": self.room}:
                     self.joined.append(leg)
                     if len(self.joined) == self.phones:
                         self.everybody_in.set()
                 case {"type": "leg.disconnected", "leg_id": leg, "cdr": cdr}:
                     self.ended[leg] = cdr["reason"]
-                    if len(self.ended) == self.phones:
+                    if self.everybody_in.is_set() and self.ended.keys() >= set(self.joined):
                         self.everybody_out.set()
 
     async def play_tone(self) -> None:
         playback = await self.call_api("POST", f"/rooms/{self.room}/play", {"tone": TONE})
         await trio.sleep(TONE_SECONDS)
-        await self.call_api("DELETE", f"/rooms/{self.room}/play/{playback['playback_id']}")
+        await self.end(f"/rooms/{self.room}/play/{playback['playback_id']}")
 
     async def run(self, wait_for_end: Any) -> None:
         await self.call_api("POST", "/rooms", {"id": self.room, "sample_rate": 16000})
@@ -73,14 +85,15 @@ class Conference:
         recording = await self.call_api("POST", f"/rooms/{self.room}/record")
         say("ready", legs=self.joined, recording=recording["file"])
         await wait_for_end()
-        stopped = await self.call_api("DELETE", f"/rooms/{self.room}/record")
+        stopped = await self.end(f"/rooms/{self.room}/record")
         for leg in self.joined:
-            await self.call_api("DELETE", f"/legs/{leg}")
+            await self.end(f"/legs/{leg}")
             await trio.sleep(0.2)
         with trio.fail_after(10):
             await self.everybody_out.wait()
-        await self.call_api("DELETE", f"/rooms/{self.room}")
-        say("closed", recording=stopped["file"], reasons=self.ended)
+        await self.end(f"/rooms/{self.room}")
+        file = stopped.get("file", recording["file"])
+        say("closed", recording=file, reasons={leg: self.ended[leg] for leg in self.joined})
 
 
 async def read_frames(socket: WebSocketConnection) -> AsyncIterator[dict[str, Any]]:
