@@ -3,10 +3,11 @@
 # Safe to run again: it does only what is missing. What it could not install is said at the end; tests that need it skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+PATH="$PATH:/usr/sbin" # where kamailio is
 
-PACKAGES="libopus0 sip-tester baresip sox espeak-ng gcc libc6-dev python3-dev"
+PACKAGES="libopus0 sip-tester kamailio kamailio-tls-modules baresip sox espeak-ng gcc libc6-dev python3-dev"
 commands_present() {
-    command -v sipp baresip sox espeak-ng gcc >/dev/null 2>&1 || return 1
+    command -v sipp kamailio baresip sox espeak-ng gcc >/dev/null 2>&1 || return 1
     ldconfig -p 2>/dev/null | grep -q 'libopus\.so\.0'
 }
 as_root() {
@@ -18,12 +19,17 @@ install_packages() {
     echo "setup: installing system packages: $PACKAGES"
     export DEBIAN_FRONTEND=noninteractive
     as_root apt-get update -qq || true
+    had_kamailio=$(command -v kamailio || true)
     # shellcheck disable=SC2086
     as_root apt-get install -y -qq --no-install-recommends $PACKAGES >/dev/null ||
         echo "setup: apt-get could not install everything; tests that need it will skip"
+    # Its package starts a service on port 5060; the tests start their own.
+    if [ -z "$had_kamailio" ] && command -v systemctl >/dev/null 2>&1; then
+        as_root systemctl disable --now --quiet kamailio 2>/dev/null || true
+    fi
 }
 # `baresip` alone lacks its audio files module on a minimal install; the Debian package recommends baresip-core's modules.
-for command in sipp baresip sox espeak-ng gcc; do
+for command in sipp kamailio baresip sox espeak-ng gcc; do
     command -v "$command" >/dev/null 2>&1 || MISSING=1
 done
 if [ -n "${MISSING:-}" ] || ! commands_present; then install_packages; fi

@@ -19,7 +19,7 @@ from vb.dsp.wav import parse_wav
 
 def need(command: str) -> str:
     """The path of a program; without it the test skips, or fails where CI=true."""
-    found = shutil.which(command)
+    found = shutil.which(command) or shutil.which(command, path="/usr/sbin")
     if found is None:
         _missing(f"{command} is not installed: run `make setup` as root or with sudo")
     assert found is not None
