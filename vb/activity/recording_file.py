@@ -1,16 +1,20 @@
 """Recording files: names, and a WAV that exists under its name only when it is whole.
 
 It grows as ``.rec-<hex>.tmp`` beside its later place, is synced to disk, and then hard-linked to its name: a reader
-never sees half a recording, and nothing that is there already is overwritten.
+never sees half a recording, and nothing that is there already is overwritten. A process that is killed leaves its
+temporary files, playable as far as they got; a later one removes them after a day.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import logging
 import os
 import secrets
+import stat
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -26,6 +30,8 @@ log = logging.getLogger("vb.activity")
 MAX_NAME = 128
 MAX_OCTETS = 255
 """NAME_MAX of the usual file systems."""
+STALE_SECONDS = 24 * 3600.0
+"""How long what a killed process was recording is kept, for somebody to look at."""
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
@@ -54,6 +60,7 @@ class RecordingFolder:
         self._path = path
         self._now = now
         self._reserved: set[Path] = set()
+        self._tidy = False
 
     def reserve(self, custom: str = "", *, middle: str = "") -> Path:
         """Where the recording will be. Raises Invalid (bad name) or Conflict (it exists or is promised)."""
@@ -74,6 +81,9 @@ class RecordingFolder:
     def open(self) -> RecordingFile:
         """A new temporary file; to be called in a worker thread. Raises OSError."""
         self._path.mkdir(parents=True, exist_ok=True)
+        if not self._tidy:
+            self._tidy = True
+            _remove_stale(self._path)
         return RecordingFile(self._path / f".rec-{secrets.token_hex(8)}.tmp")
 
 
@@ -84,6 +94,7 @@ class RecordingFile:
         self._temporary = temporary
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
         os.fchmod(descriptor, 0o644)  # whatever the umask: others play what we record
+        _lock(descriptor)
         self._file = os.fdopen(descriptor, "w+b")
         self._writer: WavWriter | None = None
         self._abandoned = False
@@ -133,6 +144,34 @@ class RecordingFile:
             self._temporary.unlink(missing_ok=True)
         except OSError as error:
             log.warning("temporary recording left behind", extra={"path": str(self._temporary), "error": str(error)})
+
+
+def _lock(descriptor: int) -> bool:
+    """Whether the file is ours alone now; a lock ends with the process that holds it, however that ends."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # somebody else's, or a file system without locks
+        return False
+    return True
+
+
+def _remove_stale(folder: Path) -> None:
+    """Remove old temporary files that nobody writes. Never raises."""
+    for path in folder.glob(".rec-*.tmp"):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # gone, not ours to read, or a link
+            continue
+        try:
+            status = os.fstat(descriptor)
+            old = stat.S_ISREG(status.st_mode) and time.time() - status.st_mtime > STALE_SECONDS
+            if old and _lock(descriptor):
+                path.unlink()
+                log.info("recording of a killed process removed", extra={"path": str(path)})
+        except OSError as error:
+            log.warning("old temporary recording left behind", extra={"path": str(path), "error": str(error)})
+        finally:
+            os.close(descriptor)
 
 
 def _link(temporary: Path, path: Path) -> None:
