@@ -43,6 +43,7 @@ class Operation:
     payload fields of the path parameters; ``vsi_fields`` renames fields of the body there. ``lanes`` are the payload
     fields that name the leg or room whose commands keep their order. ``needs`` are the fields a caller must give;
     ``creates``: a repetition with the same Idempotency-Key gets the first answer;
+    ``query`` are the parameters of the URL, over REST instead of a body;
     ``fields`` describes the body of an operation that is not ``built``. ``texts`` are the content types that one which
     makes its whole answer itself (`vb.api.raw`) may give beside JSON.
     """
@@ -76,12 +77,12 @@ class Operation:
         """The whole path template."""
         return self.path if self.root else "/v1" + self.path
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         """Names of the path parameters, in order."""
         return tuple(part[1:-1] for part in self.path.split("/") if part.startswith("{"))
 
-    @property
+    @cached_property
     def payload_names(self) -> tuple[str, ...]:
         """Names of the path parameters in the VSI payload, in order."""
         return tuple(self.vsi_names.get(name, _VSI_NAMES.get(name, name)) for name in self.parameters)
@@ -90,8 +91,13 @@ class Operation:
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.run)
 
-    @property
-    def body_names(self) -> dict[str, str]:
+    @cached_property
+    def payload_fields(self) -> Mapping[str, str]:
+        """Payload field -> body field: `body_names` the other way round."""
+        return {name: field for field, name in self.body_names.items()}
+
+    @cached_property
+    def body_names(self) -> Mapping[str, str]:
         """Body field -> payload field."""
         if self.body is None:
             return {}

@@ -251,8 +251,8 @@ def read_payload(operation: Operation, payload: Any) -> tuple[list[Any], tuple[s
             raise BadJson(f"{name}: expected str")
         arguments.append(value or "")
     if operation.body is not None:
-        wanted = {name: field for field, name in operation.body_names.items()}
-        arguments.append(convert(renamed(members, wanted) if operation.vsi_fields else payload, operation.body))
+        fields = renamed(members, operation.payload_fields) if operation.vsi_fields else payload
+        arguments.append(convert(fields, operation.body))
     lanes = operation.lanes or operation.payload_names[:1]
     keys = {value for lane in lanes if isinstance(value := field_of(members, lane), str) and value}
     return arguments, tuple(keys)
