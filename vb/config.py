@@ -130,6 +130,8 @@ class Config:
     # Registrar and trunks
     sip_inbound_register_default: str = _setting(choice("reject", "accept", otherwise="reject"), "reject")
     sip_registration_allow_multiple_contacts: bool = _setting(flag(True), True)
+    sip_registrar_domains: tuple[str, ...] = _setting(lambda value: words(value.lower()), ())
+    sip_max_contacts: int = _setting(whole(1, 1000), 10)
     sip_registration_default_expires_seconds: int = _setting(whole(1), 3600)
     sip_registration_max_expires_seconds: int = _setting(whole(1), 7200)
     sip_registration_sweep_interval_ms: int = _setting(whole(1), 1000)

@@ -14,7 +14,8 @@ from vb.config import Config
 from vb.environment import ConfigError
 from vb.legs.sip.identity import contact_of, sent_by_of
 from vb.legs.sip.messages import METHOD as MESSAGE
-from vb.legs.sip.settings import Address, SipSettings
+from vb.legs.sip.registrations import METHOD as REGISTER
+from vb.legs.sip.settings import Address, RegistrarSettings, SipSettings
 from vb.media.port_pool import PortPool
 from vb.net.addresses import is_wildcard
 from vb.net.driver import Listen
@@ -22,6 +23,7 @@ from vb.net.own_address import default_address
 from vb.net.tls import TlsContexts, TlsFileError, TlsSettings
 from vb.sip.config import ALLOW, UaConfig
 from vb.sip.effects import Transport
+from vb.sip.registrar import RegistrarPolicy
 from vb.sip.timers import TimerValues
 from vb.sip.uri import parse_uri
 
@@ -52,6 +54,23 @@ def sip_settings(config: Config) -> SipSettings:
         webhook=_global_webhook(config),
         refer_auto_dial=config.sip_refer_auto_dial,
         refer_timeout=config.sip_refer_consult_timeout_ms / 1000,
+        registrar=_registrar_settings(config),
+    )
+
+
+def _registrar_settings(config: Config) -> RegistrarSettings:
+    return RegistrarSettings(
+        policy=RegistrarPolicy(
+            default=config.sip_registration_default_expires_seconds,
+            most=config.sip_registration_max_expires_seconds,
+            several=config.sip_registration_allow_multiple_contacts,
+            max_contacts=config.sip_max_contacts,
+        ),
+        domains=frozenset(config.sip_registrar_domains),
+        consult_timeout=config.sip_inbound_auth_consult_timeout_ms / 1000,
+        accept_by_default=config.sip_inbound_register_default == "accept",
+        sweep_interval=config.sip_registration_sweep_interval_ms / 1000,
+        max_parked=config.sip_max_parked,
     )
 
 
@@ -103,7 +122,8 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         timers=timers,
         supported=(*(() if config.sip_100rel == "off" else ("100rel",)), "timer", "replaces", "norefersub"),
         allow=(*ALLOW, *(() if config.sip_100rel == "off" else ("PRACK",)), MESSAGE),
-        handed_up=frozenset({MESSAGE}),
+        handed_up=frozenset({MESSAGE, REGISTER}),
+        supported_in={REGISTER: ("path",)},
         require_100rel=config.sip_100rel == "required",
         session_expires=config.sip_session_expires_seconds,
         min_se=config.sip_min_se_seconds,

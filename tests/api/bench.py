@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any, Final, cast
 from urllib.parse import unquote
@@ -29,6 +30,7 @@ from vb.api.vsi import Hub
 from vb.api.vsi_socket import vsi_view
 from vb.call.leg import Leg
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.legs.sip.registrations import Registrations
 from vb.legs.sip.settings import Platform, SipSettings
 from vb.legs.sip.transfers import Transfers
 
@@ -40,8 +42,11 @@ class StageDialer:
         self.requests: list[OutboundRequest] = []
         self._stage = stage
         # No SIP here: only what is refused before anything is sent.
-        platform = cast("Platform", SimpleNamespace(legs=stage.legs, settings=SipSettings()))
+        platform = cast(
+            "Platform", SimpleNamespace(legs=stage.legs, settings=SipSettings(), bus=stage.bus, rng=Random(1))
+        )
         self.transfers = Transfers(platform, lambda _: pytest.fail("dialled"), stage.nursery.start_soon)
+        self.registrations = Registrations(platform, stage.nursery.start_soon)
 
     def create_outbound(self, request: OutboundRequest, before: Callable[[Leg], None] = lambda _: None) -> Leg:
         self.requests.append(request)

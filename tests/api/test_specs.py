@@ -76,8 +76,8 @@ def test_every_command_and_event_of_the_contract_is_there() -> None:
     messages = asyncapi()["components"]["messages"]
     for wanted in recorded("commands"):
         payload = messages[wanted["type"]]["payload"]["properties"]["payload"]
-        # A candidate is an object of the browser's, and the contact of a registration is a query parameter: not built.
-        missing = set(wanted["payload"]) - set(payload["properties"]) - {"candidate", "contact", "livekit"}
+        # A candidate is an object of the browser's: not built.
+        missing = set(wanted["payload"]) - set(payload["properties"]) - {"candidate", "livekit"}
         assert missing == set(), wanted["type"]
         assert set(wanted["required"]) - set(payload.get("required", [])) <= {"candidate", "volume"}, wanted["type"]
         assert f"{wanted['type']}.result" in messages

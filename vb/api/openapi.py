@@ -80,7 +80,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "responses": _responses(operation),
     }
     body = body_schema(operation)
-    if body is not None:
+    if body is not None and not operation.query:
         shown["requestBody"] = {
             "required": operation.body_required or "required" in body,
             "content": {"application/json": {"schema": body}},

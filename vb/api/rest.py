@@ -103,7 +103,7 @@ def _operation_view(services: Services, parts: HttpParts, operation: Operation) 
             text = await request.get_data(cache=False, parse_form_data=False)  # to be read even if nobody wants it
             assert isinstance(text, bytes)
             if operation.body is not None:
-                arguments.append(_body(operation, operation.body, text))
+                arguments.append(_body(operation, operation.body, _query(operation) or text))
             if key:
                 run = partial(_answer, services, operation, arguments)
                 answer = await parts.detached(parts.answers.once, request.path, key, _ENCODER.encode(arguments), run)
@@ -125,6 +125,12 @@ def _operation_view(services: Services, parts: HttpParts, operation: Operation) 
 async def _answer(services: Services, operation: Operation, arguments: list[Any]) -> bytes:
     result = operation.run(services, *arguments)
     return encode(services.instance_id, await result if operation.is_async else result)
+
+
+def _query(operation: Operation) -> bytes:
+    """The body of an operation whose fields are query parameters."""
+    query = {name: request.args.get(name, "") for name in operation.query}
+    return _ENCODER.encode(query) if query else b""
 
 
 def _body(operation: Operation, type_: type[Body], text: bytes) -> Body:

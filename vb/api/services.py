@@ -17,6 +17,7 @@ from vb.call.leg import Leg
 from vb.call.legs import Legs
 from vb.call.traces import CallTraces
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.legs.sip.registrations import Registrations
 from vb.legs.sip.transfers import Transfers
 from vb.room.rooms import Rooms
 
@@ -24,10 +25,13 @@ State = Literal["starting", "ready", "draining"]
 
 
 class Dialer(Protocol):
-    """Makes outbound legs and transfers. Raises CommandError before anything happened."""
+    """Makes outbound legs, transfers and registrations. Raises CommandError before anything happened."""
 
     @property
     def transfers(self) -> Transfers: ...
+
+    @property
+    def registrations(self) -> Registrations: ...
 
     def create_outbound(self, request: OutboundRequest, before: Callable[[Leg], None] = ...) -> Leg: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from vb.sip.client_request import ClientRequest
@@ -37,6 +37,8 @@ class UserAgent:
         self._config = config
         self._received = 0
         self._sent = 0
+        self.also_needed: list[Callable[[Hop], bool]] = []
+        """Asked by `needs` beside our own dialogs."""
 
     # The driver's side.
 
@@ -76,13 +78,13 @@ class UserAgent:
         return self._layer.next_deadline()
 
     def needs(self, hop: Hop) -> bool:
-        """Whether a dialog goes on with the peer at ``hop``: there may be no other way between us."""
+        """Whether a dialog, or somebody else, needs the peer at ``hop``: there may be no other way between us."""
         here = hop.transport, hop.host, hop.port
         return any(
             session.hop.connection == hop.connection
             or (session.hop.transport, session.hop.host, session.hop.port) == here
             for session in self._core.dialogs.values()
-        )
+        ) or any(asked(hop) for asked in self.also_needed)
 
     def take_sends(self) -> list[Send]:
         sends, self._layer.sends = self._layer.sends, []

@@ -40,7 +40,8 @@ PCMU_PCMA = parse_codec_names("PCMU,PCMA")[0]
 AGENT: dict[str, Any] = {
     "supported": ("100rel", "timer"),
     "allow": (*ALLOW, "PRACK", "MESSAGE"),
-    "handed_up": frozenset({"MESSAGE"}),
+    "handed_up": frozenset({"MESSAGE", "REGISTER"}),
+    "supported_in": {"REGISTER": ("path",)},
     "session_expires": 1800,
 }
 """What the composition root tells the agent beside addresses."""

@@ -24,8 +24,6 @@ _SHORT: Final = {
     "@vapi": "assistant_id! first_message variable_values:object api_key",
     "@wsquery": "?sample_rate ?wire_format ?sample_format ?room_id ?app_id ?rtt ?webhook_url ?webhook_secret",
     "@in": "room_id! role",
-    "@auth": "realm! username password ha1 algorithm qop:array max_expires:int",
-    "@expires": "max_expires:int",
     "@deepgram": "settings:object greeting language api_key",
 }
 _TAGS: Final = {"legs": "Legs", "rooms": "Rooms", "sip": "SIP", "webrtc": "WebRTC"}
@@ -72,11 +70,6 @@ agentRoomDeepgram POST /rooms/{id}/agent/deepgram 200 400,404,409,503 room_agent
 agentRoomMessage POST /rooms/{id}/agent/message 200 400,404,409,501 room_agent_message message!
 stopAgentRoom DELETE /rooms/{id}/agent 200 404 room_agent_stop
 wsRoom GET /rooms/{id}/ws 101 404 -
-listSIPRegistrations GET /sip/registrations 200 - list_sip_registrations
-deleteSIPRegistration DELETE /sip/registrations/{aor} 204 400,404 delete_sip_registration ?contact
-challengeSIPRegistrationAttempt POST /sip/registrations/attempts/{id}/challenge 202 400,404 challenge_registration @auth
-acceptSIPRegistrationAttempt POST /sip/registrations/attempts/{id}/accept 202 400,404 accept_registration @expires
-rejectSIPRegistrationAttempt POST /sip/registrations/attempts/{id}/reject 202 404 reject_registration code:int reason
 listSIPTrunks GET /sip/trunks 200 - list_sip_trunks
 createSIPTrunk POST /sip/trunks 202 400,501 create_sip_trunk type! app_id sip_register:object ip_ip:object
 getSIPTrunk GET /sip/trunks/{id} 200 404 get_sip_trunk

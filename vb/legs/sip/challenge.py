@@ -25,21 +25,27 @@ _CONTROL = re.compile("[\x00-\x1f\x7f\ud800-\udfff]").search
 
 @attrs.frozen(kw_only=True)
 class Terms:
-    """What a caller has to prove. Without ``username`` any name will do that was hashed with the secret."""
+    """What a caller has to prove. Without ``username`` any name will do that was hashed with the secret.
+
+    ``aor`` and ``max_expires`` are for registrations: who may be bound then, and for how many seconds (0: as asked).
+    """
 
     realm: str
     secret: Secret
     username: str = ""
     algorithm: str = "MD5"
     qop: tuple[str, ...] = ()
+    aor: str = ""
+    max_expires: int = 0
 
 
 @attrs.frozen
 class Verdict:
-    """What came of credentials: who it is, as the caller wrote it, or that they were wrong."""
+    """What came of credentials: who it is, as the caller wrote it, by which terms; or that they were wrong."""
 
     valid: bool
     username: str = ""
+    terms: Terms | None = None
 
 
 def terms_of(
@@ -120,7 +126,7 @@ class OpenChallenges:
         for answer in answers_of(request):
             named = not terms.username or answer.username.casefold() == terms.username.casefold()
             if named and is_valid(answer, entry.demand, terms.secret, method=request.method, body=request.body):
-                return Verdict(True, answer.username)
+                return Verdict(True, answer.username, terms)
         return Verdict(False)
 
     def _expire(self, now: float) -> None:

@@ -17,17 +17,18 @@ from vb.call.reasons import (
     TRANSFER_ORIGINATE_FAILED,
     word_of,
 )
+from vb.legs.sip.destination import bound_destination, destination_of
 from vb.legs.sip.early_answers import EarlyAnswers
-from vb.legs.sip.identity import custom_headers, from_of, identity_headers, loose, merged, proxy_of, target_of, to_of
-from vb.legs.sip.outbound_request import OutboundRequest, check_times, check_transport, chosen_codecs
+from vb.legs.sip.identity import custom_headers, from_of, identity_headers, merged, target_of, to_of
+from vb.legs.sip.outbound_request import OutboundRequest, check_times, chosen_codecs
 from vb.legs.sip.reason_header import reason_header
 from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sip.digest import Credentials
 from vb.sip.effects import AnswerReceived, Event, Hop, InviteFailed, ProvisionalReceived, RefusalReceived
-from vb.sip.fields import NameAddr
 from vb.sip.invite_uac import InviteClientSession
+from vb.sip.location import Binding
 from vb.sip.message import Request, Response
 from vb.sip.routing import is_numeric
 from vb.sip.uri import Uri
@@ -38,18 +39,25 @@ log = logging.getLogger("vb.legs")
 class SipOutboundLeg(SipLeg):
     """A call that we make. Its making checks the whole request and takes the RTP port; ``start`` sends the INVITE.
 
+    ``reach`` knows the phones that have registered; proxies are not for those.
     Raises Invalid (400) for a request that cannot be, Unavailable (503) without port or transport.
     """
 
-    def __init__(self, platform: Platform, request: OutboundRequest) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        request: OutboundRequest,
+        reach: Callable[[Uri], Binding | None] = lambda _: None,
+    ) -> None:
         settings = platform.settings
         check_times(request)
         self._target = target_of(request.to)
-        proxy = proxy_of(request.outbound_proxy) if request.outbound_proxy else None
-        if proxy is None and settings.outbound_proxy is not None:
-            proxy = loose(settings.outbound_proxy)
-        check_transport(self._target, proxy)
-        address = settings.address_for((proxy or self._target).host)
+        binding = reach(self._target)
+        if binding is not None:
+            self._destination = bound_destination(binding)
+        else:
+            self._destination = destination_of(self._target, request.outbound_proxy, settings.outbound_proxy)
+        address = settings.address_for(self._destination.host)
         super().__init__(
             "sip_outbound",
             platform,
@@ -63,13 +71,12 @@ class SipOutboundLeg(SipLeg):
         if request.speech_detection is not None:
             self.set_speech_detection(request.speech_detection)
         self._request = request
-        self._routes = (NameAddr("", proxy),) if proxy is not None else ()
         self._from = from_of(request.from_, settings, address.advertised, self._target.scheme)
         ours = identity_headers(request.from_, self._from, request.privacy)
         self._lines = [*merged(ours, custom_headers(request.headers)), *request.referred]
         self.on_early_media: list[Callable[[], None]] = []
         self._address = address
-        self._hops: list[Hop] = []
+        self._hops: list[Hop] = list(self._destination.hops)
         self._uac: InviteClientSession | None = None
         self._early = EarlyAnswers()
         self.open_media()
@@ -87,8 +94,9 @@ class SipOutboundLeg(SipLeg):
         """Send the INVITE; to a name, once its servers are known."""
         if self._request.ring_timeout > 0:
             self._deadlines.set("ring_timeout", self.created_at + self._request.ring_timeout)
-        where = self._routes[0].uri if self._routes else self._target
-        if is_numeric(where.param("maddr") or where.host):
+        routes = self._destination.routes
+        where = routes[0].uri if routes else self._destination.target
+        if self._hops or is_numeric(where.param("maddr") or where.host):
             self._platform.endpoint.command(self._invite)
         else:
             self.start_soon(self._locate, where)
@@ -142,13 +150,13 @@ class SipOutboundLeg(SipLeg):
     def _invite(self, now: float) -> None:
         # Everything is set inside the verb, because events of the session may come before the verb returns.
         self._uac = self._session = session = self._platform.agent.invite(
-            target=self._target,
+            target=self._destination.target,
             from_=self._from,
             to=to_of(self._target),
             now=now,
             headers=self._lines,
             body=self._media.negotiation.create_offer(self._media.number),
-            routes=self._routes,
+            routes=self._destination.routes,
             hop=self._hops[0] if self._hops else None,
             others=self._hops[1:],
             credentials=self._credentials(),

@@ -11,11 +11,12 @@ import trio
 from vb.call.errors import CommandError, Unavailable
 from vb.call.leg import Leg
 from vb.call.reasons import INTERNAL_ERROR, TRANSFER_COMPLETED
-from vb.legs.sip import messages
+from vb.legs.sip import messages, registrations
 from vb.legs.sip.challenge import OpenChallenges
 from vb.legs.sip.inbound import SipInboundLeg, auto_ring
 from vb.legs.sip.outbound import SipOutboundLeg
 from vb.legs.sip.outbound_request import OutboundRequest
+from vb.legs.sip.registrations import Registrations
 from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
 from vb.legs.sip.transfers import Transfers
@@ -48,6 +49,8 @@ class SipService:
         self._parked = 0
         self.refused = 0
         self.transfers = Transfers(platform, self.create_outbound, self._start_soon)
+        self.registrations = Registrations(platform, self._start_soon)
+        platform.agent.also_needed.append(self.registrations.needs)
         self.on_replaced: list[Callable[[Leg, Leg], None]] = []
         """Called with the old and the new leg when a call takes the place of another (RFC 3891), before that ends."""
 
@@ -55,14 +58,16 @@ class SipService:
         """The lives of all SIP legs. Cancelling it ends each with ``shutdown``; it returns when all are told."""
         try:
             async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(self.registrations.run)
                 task_status.started()
                 await trio.sleep_forever()
         finally:
             self._nursery = None
 
     def drain(self) -> None:
-        """From now on every new call is refused with 503."""
+        """From now on every new call and registration is refused with 503."""
         self._draining = True
+        self.registrations.drain()
 
     @property
     def parked(self) -> int:
@@ -81,7 +86,7 @@ class SipService:
         limit = self._platform.settings.max_calls
         if limit and self._platform.legs.active >= limit:
             raise Unavailable(f"{limit} calls are the limit")
-        leg = SipOutboundLeg(self._platform, request)
+        leg = SipOutboundLeg(self._platform, request, self.registrations.reach)
         self._adopt(leg)
         before(leg)
         self._platform.bus.publish("leg.ringing", leg.announcement(), leg=leg)
@@ -101,7 +106,9 @@ class SipService:
                 if isinstance(leg, SipLeg) and leg.cause is None:
                     self._guarded(leg, lambda: self.transfers.receive(leg, event))
             case RequestReceived(request=request) if request.method == messages.METHOD:
-                self._message(event)
+                self._request(event, lambda: messages.receive_message(self._platform, event))
+            case RequestReceived(request=request) if request.method == registrations.METHOD:
+                self._request(event, lambda: self.registrations.receive(event))
             case RequestReceived() | ResponseReceived() | RequestFailed():
                 log.debug("event for nobody", extra={"event_type": type(event).__name__})
             case _:
@@ -111,11 +118,11 @@ class SipService:
 
     # --- inside
 
-    def _message(self, event: RequestReceived) -> None:
+    def _request(self, event: RequestReceived, step: Callable[[], None]) -> None:
         try:
-            messages.receive_message(self._platform, event)
+            step()
         except Exception:
-            log.exception("MESSAGE crashed", extra={"call_id": event.request.call_id})
+            log.exception("%s crashed", event.request.method, extra={"call_id": event.request.call_id})
 
     def _invited(self, event: InviteReceived) -> None:
         session = event.session

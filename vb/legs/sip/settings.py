@@ -15,6 +15,7 @@ from vb.call.legs import Legs
 from vb.call.traces import CallTraces
 from vb.sdp.formats import Codec
 from vb.sip.effects import Hop
+from vb.sip.registrar import RegistrarPolicy
 from vb.sip.uri import Uri
 
 if TYPE_CHECKING:
@@ -31,6 +32,22 @@ class Address:
 
     bind: str
     advertised: str
+
+
+@attrs.frozen(kw_only=True)
+class RegistrarSettings:
+    """Settings of registrations; times in seconds. ``domains`` are those that are served, none: every one.
+
+    A REGISTER waits ``consult_timeout`` for the application, 0 is not at all, then ``accept_by_default`` decides.
+    At most ``max_parked`` wait at a time.
+    """
+
+    policy: RegistrarPolicy = attrs.field(factory=RegistrarPolicy)
+    domains: frozenset[str] = frozenset()
+    consult_timeout: float = 2.0
+    accept_by_default: bool = False
+    sweep_interval: float = 1.0
+    max_parked: int = 1000
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +78,7 @@ class SipSettings:
     retry_after: int = 5
     outbound_proxy: Uri | None = None
     webhook: Webhook | None = None
+    registrar: RegistrarSettings = attrs.field(factory=RegistrarSettings)
 
     def address_for(self, peer: str) -> Address:
         """Our side for a peer's numeric address or name (a name counts as IPv4 where we have that).
