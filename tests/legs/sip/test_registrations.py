@@ -11,11 +11,13 @@ import pytest
 import trio
 
 from tests.legs.sip.world import PEER, SERVER, World, settle, world
+from tests.sip.bench import request
 from vb.call.errors import CommandError, Invalid, NotFound
 from vb.legs.sip.outbound_request import OutboundRequest
 from vb.legs.sip.settings import RegistrarSettings
 from vb.sip.digest import Credentials, authorization, challenges_of
-from vb.sip.message import Response, parse_message
+from vb.sip.effects import Hop, RequestReceived
+from vb.sip.message import Request, Response, parse_message
 from vb.sip.registrar import RegistrarPolicy
 from vb.sip.uri import parse_uri
 
@@ -350,3 +352,16 @@ async def test_an_expired_phone_is_not_called() -> None:
         await trio.sleep(60)
         assert w.service.registrations.reach(parse_uri(AOR)) is None
         assert w.events[-1] == "sip.registration_expired"
+
+
+async def test_the_connection_of_a_registered_phone_is_needed() -> None:
+    async with world(registrar=ACCEPT) as w:
+        flow = Hop("TCP", PEER, 40000, 7)
+        message = parse_message(request("REGISTER", contact="<sip:alice@h>"))
+        assert isinstance(message, Request)
+        assert not w.agent.needs(flow)
+        w.service.registrations.receive(RequestReceived(message, flow, object()))
+        assert w.agent.needs(flow)
+        assert not w.agent.needs(attrs.evolve(flow, connection=8))
+        await trio.sleep(3600)
+        assert not w.agent.needs(flow)
