@@ -71,6 +71,15 @@ class Reception:
         return self._past_received + self._stream_received
 
     @property
+    def stream_received(self) -> int:
+        """Of the current stream alone, which is what a report is about (RFC 3550 §6.4.1)."""
+        return self._stream_received
+
+    @property
+    def stream_expected(self) -> int:
+        return self.highest - self._first + 1 if self.highest >= 0 else 0
+
+    @property
     def lost(self) -> int:
         """RFC 3550 §A.3, over all streams; never negative, as duplicates are not received twice."""
         return self._past_lost + self._stream_lost
