@@ -164,8 +164,11 @@ class Leg(abc.ABC):
         """Open the audio of an inbound call before it is answered."""
         raise Invalid("only SIP inbound legs have early media")
 
-    def answer(self, codec: str | None = None, codecs: list[str] | None = None) -> None:
-        """Answer an inbound call, with ``codec`` or the first of ``codecs`` that was offered; None: our choice."""
+    def answer(self, codec: str | None = None, codecs: list[str] | None = None, dtmf: Sequence[str] = ()) -> None:
+        """Answer an inbound call, with ``codec`` or the first of ``codecs`` that was offered; None: our choice.
+
+        ``dtmf`` names the methods of digits in order; none: as configured.
+        """
         raise Invalid("only SIP and WhatsApp inbound legs can be answered")
 
     def challenge(
@@ -286,7 +289,8 @@ class Leg(abc.ABC):
             return
         self.state = "hung_up"
         self._deadlines.clear()
-        for step in (*self.on_hangup, lambda _: self.say_goodbye(cause)):
+        steps, self.on_hangup = self.on_hangup, []  # they know the leg: nothing is to keep it alive after its end
+        for step in (*steps, lambda _: self.say_goodbye(cause)):
             self._guarded(step)
         self._settled.set()
 
@@ -318,7 +322,8 @@ class Leg(abc.ABC):
             },
         )
         self._ended.set()
-        for callback in self.on_ended:
+        callbacks, self.on_ended = self.on_ended, []
+        for callback in callbacks:
             self._guarded(callback)
 
     def _guarded(self, step: Callable[[Leg], None]) -> None:
