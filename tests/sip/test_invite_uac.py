@@ -411,6 +411,18 @@ def test_a_reinvite_that_meets_491_is_tried_again() -> None:
     assert event.response.status == 491
 
 
+def test_a_reinvite_that_is_tried_again_has_a_new_offer() -> None:
+    call = Call().confirmed()
+    offers = iter((b"v=1\r\n", b"v=2\r\n"))
+    call.session.reinvite(call.now, lambda: next(offers))
+    [invite] = call.requests(call.drain())
+    with pytest.raises(LocalError):
+        call.session.reinvite(call.now, lambda: next(offers))
+    call.answer(491, to=invite)
+    [again] = [message for message in call.requests(call.advance(4.1)) if message.method == "INVITE"][:1]
+    assert (invite.body, again.body) == (b"v=1\r\n", b"v=2\r\n")
+
+
 def test_a_reinvite_without_answer_and_one_that_outlives_its_session() -> None:
     call = Call().confirmed()
     call.session.reinvite(call.now, b"v=1\r\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import attrs
@@ -19,16 +20,20 @@ if TYPE_CHECKING:
     from vb.sip.session import Session
     from vb.sip.transactions import ClientTransaction
 
+Body = bytes | Callable[[], bytes]
 _MAX_TRIES = 3
 
 
 @attrs.frozen
 class Offer:
-    """What a re-INVITE carries."""
+    """What a re-INVITE carries. A function makes the body anew for each try, after what the peer has changed since."""
 
-    body: bytes
+    body: Body
     content_type: str
     headers: tuple[tuple[str, str], ...]
+
+    def make(self) -> bytes:
+        return self.body() if callable(self.body) else self.body
 
 
 class Reinvite:
@@ -77,7 +82,7 @@ class Reinvite:
             "INVITE",
             self._session.hop,
             headers=[*self._session.refresher.ask(), *offer.headers],
-            body=offer.body,
+            body=offer.make(),
             content_type=offer.content_type,
         )
         if self._session.credentials is not None:

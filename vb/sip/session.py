@@ -26,7 +26,7 @@ from vb.sip.invite_server import InviteServer
 from vb.sip.reasons import NO_ACK
 from vb.sip.referrals import Referrals
 from vb.sip.refresh import Refresher
-from vb.sip.reinvite import Offer, Reinvite
+from vb.sip.reinvite import Body, Offer, Reinvite
 from vb.sip.routing import wants_secure_contact
 from vb.sip.success import Success
 from vb.sip.timers import TimerTable, UsageTimer
@@ -138,11 +138,11 @@ class Session:
         else:
             self._send_bye(now, lines)
 
-    def reinvite(self, now: float, body: bytes, headers: Lines = (), content_type: str = "application/sdp") -> None:
+    def reinvite(self, now: float, body: Body, headers: Lines = (), content_type: str = "application/sdp") -> None:
         """Change the session by a re-INVITE (§14.1); `ReinviteCompleted` tells what became of it.
 
-        A 491 is tried again by the agent, twice at most. Raises LocalError when the session is not confirmed or an
-        INVITE of either side is still in progress: wait for that.
+        A 491 is tried again by the agent, twice at most; a ``body`` that is a function makes each try's offer (RFC 3264
+        §8). Raises LocalError when the session is not confirmed or an INVITE of either side is in progress.
         """
         if self.state is not SessionState.CONFIRMED or self.dialog is None or self._bye_headers is not None:
             raise LocalError(f"re-INVITE in state {self.state.value}")

@@ -52,7 +52,7 @@ class Update:
             "UPDATE",
             self._session.hop,
             headers=[*self._session.refresher.ask(), *(offer.headers if offer else ())],
-            body=offer.body if offer else b"",
+            body=offer.make() if offer else b"",
             content_type=offer.content_type if offer else None,
         )
         if credentials is not None:

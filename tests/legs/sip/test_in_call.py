@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -236,6 +237,36 @@ async def test_a_peer_that_resumes_does_not_end_our_hold() -> None:
         await exchange(w, session, sdp("0 101", "sendrecv"))
         assert leg.state == "connected"
         assert w.events[2:] == ["leg.hold", "leg.unhold"]
+
+
+async def test_an_unhold_that_meets_491_is_a_new_offer_after_that_of_the_peer() -> None:
+    """RFC 3264 §8, RFC 3261 §14.1: what the peer has changed meanwhile counts, and the version only grows."""
+    async with world() as w:
+        leg, session = await connected(w)
+        leg.hold()
+        first = await answer_reinvite(w, 200, sdp("0 101", "recvonly"))
+        leg.unhold()
+        await answer_reinvite(w, 491)
+        between = await exchange(w, session, sdp("0 101", "sendrecv", port=40002))
+        await trio.sleep(5)
+        again = await answer_reinvite(w, 200, sdp("0 101", port=40002))
+        assert b"a=sendrecv" in again
+        assert leg.state == "connected"
+        assert "leg.command_failed" not in w.events
+        versions = [int(re.search(r"o=- \d+ (\d+)", text)[1]) for text in (first.decode(), between, again.decode())]  # type: ignore[index]
+        assert versions == sorted(versions)
+
+
+async def test_a_hold_that_comes_too_early_leaves_the_offer_under_way_alone() -> None:
+    """The answer is read against the offer that was sent (RFC 3264 §7)."""
+    async with world() as w:
+        leg, _ = await connected(w)
+        leg._refresh()
+        with pytest.raises(Conflict, match="another INVITE"):
+            leg.hold()
+        assert b"a=sendrecv" in await answer_reinvite(w, 200, sdp("0 101"))
+        assert leg._media.current.direction == "sendrecv"
+        assert leg.state == "connected"
 
 
 async def test_a_refused_hold_changes_nothing() -> None:

@@ -304,9 +304,10 @@ class SipLeg(Leg):
     def _refresh(self) -> None:
         """A re-INVITE that changes nothing (§7.4); what became of it as a refresh is the agent's business."""
         session = self.session
-        body = self._offer_now(self._held_by_us)
         try:
-            self._platform.endpoint.command(lambda now: session.reinvite(now, body))
+            self._platform.endpoint.command(
+                lambda now: session.reinvite(now, lambda: self._offer_now(self._held_by_us))
+            )
         except LocalError as error:
             log.warning("no refresh", extra={"leg_id": self.id, "error": str(error)})
 
@@ -332,10 +333,9 @@ class SipLeg(Leg):
         if self._wanted_hold is not None:
             raise Conflict(f"{'a hold' if self._wanted_hold else 'an unhold'} is under way")
         session = self.session
-        body = self._offer_now(held)
         self._wanted_hold = held
         try:
-            self._platform.endpoint.command(lambda now: session.reinvite(now, body))
+            self._platform.endpoint.command(lambda now: session.reinvite(now, lambda: self._offer_now(held)))
         except LocalError as error:
             self._wanted_hold = None
             raise Conflict(f"the call is being changed: {error}") from None
