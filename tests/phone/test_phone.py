@@ -13,9 +13,10 @@ import trio
 from vb.demo.signals import RATE, Utterance, speech
 from vb.dsp.correlate import align, window_correlations
 from vb.phone import command
-from vb.phone.call import CallRefused
+from vb.phone.call import CallRefused, PhoneCall
 from vb.phone.phone import Phone, PhoneSettings, open_phone
 from vb.phone.trace import ladder
+from vb.sip.errors import LocalError
 
 
 @asynccontextmanager
@@ -135,3 +136,43 @@ def test_a_wrong_uri_is_an_error_message(uri: str) -> None:
     told: list[str] = []
     assert command.run(command.CallOrder(uri, PhoneSettings()), told.append) == 2
     assert uri in told[-1]
+
+
+async def test_hanging_up_before_the_ack_says_bye() -> None:
+    async with open_phone() as alice, open_phone() as bob:
+        call = await alice.dial(str(bob.uri))
+        other = await bob.wait_call()
+        other.answer()
+        await other.hangup()  # the ACK cannot be there yet
+        assert other.ended_by == "local_bye"
+        assert await call.wait_ended() == "remote_bye"
+        assert call.answered
+
+
+async def test_a_call_without_a_free_port_is_refused() -> None:
+    async with open_phone() as alice, open_phone(PhoneSettings(rtp_ports=(21980, 21980))) as bob:
+        first = await alice.dial(str(bob.uri))
+        await bob.wait_call()
+        second = await alice.dial(str(bob.uri))
+        with pytest.raises(CallRefused) as refused:
+            await second.wait_answered()
+        assert refused.value.status == 503
+        assert not first.ended
+
+
+async def test_an_offer_that_cannot_be_read_is_refused_and_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PhoneCall, "make_offer", lambda _: b"nonsense")
+    async with open_phone() as alice, open_phone() as bob:
+        call = await alice.dial(str(bob.uri))
+        with pytest.raises(CallRefused):
+            await call.wait_answered()
+        with trio.move_on_after(1) as patience:
+            await bob.wait_call()
+        assert patience.cancelled_caught
+
+
+async def test_a_call_that_cannot_be_sent_holds_no_port() -> None:
+    async with open_phone() as alice:
+        with pytest.raises(LocalError):
+            await alice.dial("sip:bob@127.0.0.1", headers=[("X-Wrong", "a\r\nb")])
+        assert (alice.pool.in_use, alice.calls) == (0, [])

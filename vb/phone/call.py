@@ -49,6 +49,7 @@ class PhoneCall:
         self._answered = trio.Event()
         self._ringing = trio.Event()
         self._ended = trio.Event()
+        self._accepted = False  # answered by us; the ACK may still be on its way
         self._refusal: CallRefused | None = None
         self._socket = phone.pool.open()
         self._rtp_port: int = self._socket.getsockname()[1]
@@ -71,6 +72,7 @@ class PhoneCall:
         body = self._negotiation.create_answer(self._rtp_port)
         self._start_media()
         self._command(lambda now: self._server_session().accept(now, body))
+        self._accepted = True
 
     def reject(self, status: int) -> None:
         """Refuse an incoming call."""
@@ -213,7 +215,7 @@ class PhoneCall:
             self.digits.append(event.digit)
 
     def _goodbye(self, now: float) -> None:
-        if isinstance(self.session, InviteServerSession) and not self._answered.is_set():
+        if isinstance(self.session, InviteServerSession) and not self._accepted:
             self.session.reject(now, 486)
             self._finish("rejected 486")
         elif isinstance(self.session, InviteClientSession) and not self._answered.is_set():

@@ -23,7 +23,7 @@ import attrs
 import trio
 
 from vb.media.clock import MediaClock
-from vb.media.port_pool import PortPool
+from vb.media.port_pool import PortPool, PortsExhausted
 from vb.media.settings import MediaSettings
 from vb.net.driver import Listen, SipEndpoint
 from vb.phone.call import PhoneCall
@@ -95,17 +95,24 @@ class Phone:
     async def dial(self, uri: str, *, headers: Sequence[tuple[str, str]] = ()) -> PhoneCall:
         """Send an INVITE with an offer; the call is returned at once, still unanswered.
 
-        Raises RemoteError for an unreadable ``uri`` and PortsExhausted when no RTP port is free.
+        Raises RemoteError for an unreadable ``uri``, LocalError for headers that cannot be sent, ValueError without any
+        codec, and PortsExhausted when no RTP port is free.
         """
         target = parse_uri(uri)
-        call = PhoneCall(self, target)
-        body = call.make_offer()
         me = NameAddr("", attrs.evolve(self.uri, params=()), ())
         to = NameAddr("", attrs.evolve(target, params=(), headers=()), ())
         hop = Hop(self._transport_of(target), target.host, target.port or 5060)
-        call.session = self.endpoint.command(
-            lambda now: self.agent.invite(target=target, hop=hop, from_=me, to=to, now=now, headers=headers, body=body)
-        )
+        call = PhoneCall(self, target)
+        try:
+            body = call.make_offer()
+            call.session = self.endpoint.command(
+                lambda now: self.agent.invite(
+                    target=target, hop=hop, from_=me, to=to, now=now, headers=headers, body=body
+                )
+            )
+        except BaseException:
+            call.close()
+            raise
         call.session.user_data = call
         self.calls.append(call)
         return call
@@ -147,11 +154,18 @@ class Phone:
             session.user_data.receive_event(event)
 
     def _receive_invite(self, event: effects.InviteReceived) -> None:
-        call = PhoneCall(self, event.request.uri)
+        try:
+            call = PhoneCall(self, event.request.uri)
+        except PortsExhausted as error:
+            log.warning("incoming call refused", extra={"error": str(error)})
+            self.endpoint.command(lambda now: event.session.reject(now, 503))
+            return
         call.session = event.session
         event.session.user_data = call
         self.calls.append(call)
         call.receive_invite(event)
+        if call.ended:
+            return
         try:
             self._incoming_send.send_nowait(call)
         except trio.WouldBlock:
