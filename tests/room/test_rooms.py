@@ -294,6 +294,20 @@ async def test_an_outbound_leg_that_was_put_elsewhere_stays_there() -> None:
         assert stage.said()[1:] == ["leg.connected", "room.created meant", "leg.joined_room meant"]
 
 
+async def test_digits_are_not_kept_for_who_is_sent_nothing() -> None:
+    async with open_stage() as stage:
+        alice, bob, carol = [await stage.leg() for _ in range(3)]
+        for leg in (alice, bob, carol):
+            stage.rooms.add_leg("r", leg.id)
+        bob.set_deaf(True)
+        carol.state = "held"
+        alice.publish("dtmf.received", {"digit": "5", "seq": 1})
+        bob.set_deaf(False)
+        carol.state = "connected"
+        alice.publish("dtmf.received", {"digit": "6", "seq": 2})
+        assert [leg.digits for leg in (bob, carol)] == ["6", "6"]
+
+
 async def test_a_digit_that_cannot_be_sent_or_comes_too_late_is_dropped() -> None:
     async with open_stage() as stage:
         alice, bob = await stage.leg(), await stage.leg()

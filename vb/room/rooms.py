@@ -268,13 +268,16 @@ class Rooms:
             self._relay_digit(event.leg_id, str(event.data.get("digit", "")))
 
     def _relay_digit(self, leg_id: str, digit: str) -> None:
-        """A digit pressed by one leg goes to every other one in its room that accepts digits."""
+        """A digit pressed by one leg goes to every other one in its room that accepts digits.
+
+        A leg that is held or deaf is sent nothing now, and would get them all when that ends.
+        """
         try:
             room = self.get(self._legs.get(leg_id).room_id)
         except NotFound:
             return
         for leg in room.members.values():
-            if leg.id == leg_id or not leg.accept_dtmf:
+            if leg.id == leg_id or not leg.accept_dtmf or leg.deaf or leg.held:
                 continue
             try:
                 leg.send_dtmf(digit)
