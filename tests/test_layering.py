@@ -22,9 +22,10 @@ _ROOM = _CALL | {"call"}
 _ACTIVITY = _ROOM | {"room"}
 ALLOWED: dict[str, set[str]] = PURE | {
     "net": set(PURE),
+    "store": set(PURE),
     "media": _MEDIA,
     "call": _CALL,
-    "legs": _ROOM,
+    "legs": _ROOM | {"store"},
     "room": _ROOM,
     "activity": _ACTIVITY,
     "api": _ACTIVITY | {"activity", "legs"},

@@ -45,6 +45,7 @@ from vb.net.resolver import Resolver
 from vb.net.settings import NetSettings
 from vb.net.tls import TlsContexts
 from vb.part_settings import (
+    binding_store,
     fetch_settings,
     listens,
     port_pools,
@@ -148,7 +149,7 @@ def build(config: Config, fetcher: Fetcher) -> App:
         rng=rng,
         traces=traces,
     )
-    sip = SipService(platform)
+    sip = SipService(platform, binding_store(config))
     deliver.append(sip)
     rooms = Rooms(clock, bus, legs, config.default_sample_rate)
     sip.on_replaced.append(rooms.replace)

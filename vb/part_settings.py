@@ -26,6 +26,7 @@ from vb.sip.effects import Transport
 from vb.sip.registrar import RegistrarPolicy
 from vb.sip.timers import TimerValues
 from vb.sip.uri import parse_uri
+from vb.store.bindings import BindingStore
 
 
 def sip_settings(config: Config) -> SipSettings:
@@ -152,6 +153,11 @@ def webhooks_of(config: Config) -> Webhooks:
     undelivered = Path(config.state_dir) / "undelivered-webhooks.jsonl"
     keep = None if config.state_dir == ":memory:" else undelivered
     return Webhooks(WebhookSettings(default=_global_webhook(config), undelivered=keep), poster)
+
+
+def binding_store(config: Config) -> BindingStore | None:
+    """Where registrations are kept."""
+    return None if config.state_dir == ":memory:" else BindingStore(Path(config.state_dir) / "registrations.sqlite")
 
 
 def fetch_settings(config: Config) -> FetchSettings:

@@ -5,7 +5,7 @@ A REGISTER is carried out completely or not at all. Whether its sender may do th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from math import inf
 
@@ -84,6 +84,13 @@ class Registrar:
         keys = list(bound) if contact is None else [key for key in bound if key == contact_key(contact)]
         self._drop(aor, keys, reason)
         return bool(keys)
+
+    def restore(self, bindings: Iterable[Binding]) -> None:
+        """Take over bindings that were kept; of these no event tells."""
+        for binding in bindings:
+            contacts = self._contacts.get(binding.aor, {})
+            self._store(binding.aor, contacts | {contact_key(binding.contact): binding})
+            self._watch([binding])
 
     def bindings(self, aor: str, now: float) -> tuple[Binding, ...]:
         """The contacts of an address, the oldest first; none that has expired, whether or not that was told yet."""

@@ -18,6 +18,7 @@ from vb.call.deadlines import Deadlines
 from vb.call.errors import Invalid, NotFound
 from vb.call.events import rfc3339
 from vb.legs.sip.challenge import OpenChallenges, terms_of
+from vb.legs.sip.kept_bindings import KeptBindings
 from vb.legs.sip.settings import Platform
 from vb.sip.effects import Hop, RequestReceived
 from vb.sip.errors import LocalError, RemoteError
@@ -26,6 +27,7 @@ from vb.sip.registrar import Registrar
 from vb.sip.registration import Registration, read_registration
 from vb.sip.traced import address
 from vb.sip.uri import Uri, parse_uri
+from vb.store.bindings import BindingStore
 
 log = logging.getLogger("vb.legs")
 
@@ -46,10 +48,17 @@ class _Attempt:
 
 
 class Registrations:
-    """Every REGISTER and what came of it. ``start_soon`` runs a task, ``clock`` gives seconds since 1970."""
+    """Every REGISTER and what came of it. ``start_soon`` runs a task, ``clock`` gives seconds since 1970.
+
+    Bindings outlive the process in ``store``; when somebody is answered, the change is written within moments.
+    """
 
     def __init__(
-        self, platform: Platform, start_soon: Callable[..., None], clock: Callable[[], float] = time.time
+        self,
+        platform: Platform,
+        start_soon: Callable[..., None],
+        store: BindingStore | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._platform = platform
         self._settings = platform.settings.registrar
@@ -60,12 +69,22 @@ class Registrations:
         self._attempts: dict[str, _Attempt] = {}
         self._deadlines = Deadlines()
         self._swept = -inf
-        self._epoch: float | None = None
+        self._started: float | None = None
         self._draining = False
+        self._kept = KeptBindings(self._registrar, store) if store is not None else None
+
+    async def load(self) -> None:
+        """Take over the bindings that were kept."""
+        if self._kept is not None:
+            await self._kept.load(self._epoch)
+            self._tell()
 
     async def run(self) -> None:
-        """Tell of what expires, at most every ``sweep_interval``; until cancelled."""
-        await self._deadlines.run(lambda _: self._sweep())
+        """Tell of what expires, at most every ``sweep_interval``, and keep the rest; until cancelled."""
+        async with trio.open_nursery() as nursery:
+            if self._kept is not None:
+                nursery.start_soon(self._kept.run)
+            await self._deadlines.run(lambda _: self._sweep())
 
     def drain(self) -> None:
         """From now on nobody is registered; who waits for a decision is sent away."""
@@ -244,6 +263,8 @@ class Registrations:
     def _tell(self) -> None:
         """Publish what has become of bindings, and see to it that the next one to expire is noticed."""
         for event in self._registrar.take_events():
+            if self._kept is not None:
+                self._kept.note(event.binding.aor)
             view = self._view(event.binding)
             if isinstance(event, Gone):
                 data = {name: view[name] for name in ("aor", "contact", "socket")} | {"reason": event.reason}
@@ -271,10 +292,15 @@ class Registrations:
         }
 
     def _date(self, at: float) -> str:
-        """A point in time of ours as a date, always the same one for the same point."""
-        if self._epoch is None:
-            self._epoch = self._clock() - trio.current_time()
+        """A point in time of ours as a date."""
         return rfc3339(self._epoch + at)
+
+    @property
+    def _epoch(self) -> float:
+        """When Trio's clock was 0; fixed at the first look, so that one point is always the same date."""
+        if self._started is None:
+            self._started = self._clock() - trio.current_time()
+        return self._started
 
 
 def _cap(max_expires: int) -> int:

@@ -34,14 +34,15 @@ from vb.sip.effects import (
 )
 from vb.sip.errors import LocalError
 from vb.sip.invite_uas import InviteServerSession
+from vb.store.bindings import BindingStore
 
 log = logging.getLogger("vb.legs")
 
 
 class SipService:
-    """Makes SIP legs and runs their lives in its nursery."""
+    """Makes SIP legs and runs their lives in its nursery. Registrations outlive the process in ``store``."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, store: BindingStore | None = None) -> None:
         self._platform = platform
         self._challenges = OpenChallenges(platform.settings.challenge_lifetime, platform.rng)
         self._nursery: trio.Nursery | None = None
@@ -49,13 +50,14 @@ class SipService:
         self._parked = 0
         self.refused = 0
         self.transfers = Transfers(platform, self.create_outbound, self._start_soon)
-        self.registrations = Registrations(platform, self._start_soon)
+        self.registrations = Registrations(platform, self._start_soon, store)
         platform.agent.also_needed.append(self.registrations.needs)
         self.on_replaced: list[Callable[[Leg, Leg], None]] = []
         """Called with the old and the new leg when a call takes the place of another (RFC 3891), before that ends."""
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """The lives of all SIP legs. Cancelling it ends each with ``shutdown``; it returns when all are told."""
+        await self.registrations.load()
         try:
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(self.registrations.run)

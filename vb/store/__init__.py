@@ -1,0 +1,1 @@
+"""What outlives the process: SQLite files in STATE_DIR. Everything here blocks: call it from a thread."""
