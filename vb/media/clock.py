@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import trio
 
+from vb.media.control import ControlPlane
 from vb.media.events import MediaEvent, RowFailed
 from vb.media.io import RowIo, open_io
 from vb.media.mix import Mix
@@ -55,6 +56,7 @@ class MediaClock:
         self._now = now or trio.current_time
         self._rng = rng or random.SystemRandom()
         self._ticked_at = 0.0
+        self.control = ControlPlane(self.rows, self.receiver, self.ports, self._rng, self._now)
         self._late_ticks = 0
         self._late_worst = 0.0
         self._skipped = 0
@@ -104,6 +106,7 @@ class MediaClock:
                 self.receiver.law_changed = False
                 self.mixer.change()
             self.sender.run(self.mixer.run(self.ticks))
+            self.control.run(self.ticks)
         except Exception:
             self._tick_errors += 1
             if self._tick_errors & (self._tick_errors - 1) == 0:  # the 1st, 2nd, 4th, 8th ...
@@ -198,6 +201,7 @@ class MediaClock:
         for mix in list(self.mixer.mixes):
             mix.close()
         self.receiver.close()
+        self.control.close()
 
     def _skip(self, ticks: int) -> None:
         """The schedule is far behind (the machine slept): these ticks never were."""

@@ -6,6 +6,8 @@ here. What is to be heard comes out as frames of 20 ms, at most one more than th
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import attrs
 
 from vb.media.settings import FRAME, RATE, StreamParams
@@ -14,6 +16,9 @@ from vb.rtp.latch import Latch, Mode
 from vb.rtp.packet import RtpError, RtpPacket, is_rtcp, parse_rtp
 from vb.rtp.reception import Reception, Verdict
 from vb.rtp.telephone_event import Digit, DtmfReceiver
+
+if TYPE_CHECKING:
+    from vb.media.control import Control
 
 _HALF = 0x8000
 
@@ -36,6 +41,8 @@ class Inbound:
     frame_size: int = FRAME
     """Octets of the newest audio packet."""
     rtcp: int = 0
+    control: Control | None = None
+    """Set while reports are exchanged."""
     malformed: int = 0
     unexpected: int = 0
     """Packets of a payload type that was not negotiated, or while receiving is off."""
@@ -65,6 +72,8 @@ class Inbound:
         """One datagram at ``now``; True if it was an accepted RTP packet (not only audio)."""
         if is_rtcp(data):
             self.rtcp += 1
+            if self.control is not None:
+                self.control.receive(data, source)
             return False
         if self.params is None:
             return False
@@ -75,6 +84,8 @@ class Inbound:
             return False
         if not self.latch.receive(source, packet.ssrc, now):
             return False
+        if self.control is not None and packet.ssrc == self.control.ssrc:
+            self.control.collide(source)
         self._accept(packet, self.params, now)
         return True
 

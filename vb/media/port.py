@@ -100,6 +100,7 @@ class Port:
             self.inbound.law, rows.law[row] = first, _LAW_NUMBERS[first]
         if starts and stream.pinhole and rows.sent[row] == 0:
             self._open_pinhole(head, LAWS[stream.codec_name].silence)
+        clock.control.configure(self, stream.rtcp)
         self._changed()
 
     def start(self) -> None:
@@ -313,6 +314,8 @@ class Port:
             concealed=int(rows.concealed[row]),
             slipped=int(rows.slipped[row]) + inbound.dropped,
             rtcp=inbound.rtcp,
+            rtt=inbound.control.reports.rtt if inbound.control else None,
+            remote_report=inbound.control.reports.remote if inbound.control else None,
             refused=inbound.latch.refused,
             ignored=inbound.malformed + inbound.unexpected,
             kernel_drops=self.kernel_drops(),
@@ -331,6 +334,7 @@ class Port:
         if self.closed:
             return
         self._final = self.statistics()
+        self._clock.control.remove(self)
         self.leave()
         for source in self._sources:
             source.remove()

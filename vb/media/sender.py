@@ -93,6 +93,8 @@ class Sender:
         sequence = int(rows.sequence[row])
         rows.sequence[row] = (sequence + 1) & 0xFFFF
         rows.sent[row] += 1
+        if port.inbound.control is not None:
+            port.inbound.control.octets_short += FRAME - len(payload)
         header = _HEADER.pack(head | sequence, timestamp & 0xFFFFFFFF, int(rows.ssrc[row]))
         self.send_to(port, header + payload)
 

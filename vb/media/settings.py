@@ -34,6 +34,15 @@ class MediaSettings:
 
 
 @attrs.frozen
+class RtcpParams:
+    """Where the peer takes RTCP; with ``mux`` where its RTP goes, over the RTP socket (RFC 5761)."""
+
+    host: str
+    port: int
+    mux: bool = False
+
+
+@attrs.frozen
 class StreamParams:
     """One leg's audio as the offer/answer exchange left it (RFC 3264).
 
@@ -54,3 +63,5 @@ class StreamParams:
     signalling_host: str = ""
     pinhole: bool = True
     """Send three packets of silence at once when the address becomes known, so that NATs open."""
+    rtcp: RtcpParams | None = None
+    """None: no reports."""

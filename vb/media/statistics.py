@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import attrs
 
+from vb.rtp.report import RemoteReport
+
 Address = tuple[str, int]
 
 
@@ -13,6 +15,7 @@ class PortStatistics:
 
     ``gaps`` counts ticks in which an expected frame was missing (one that came a tick late is no gap), ``concealed``
     those for which the frame before was repeated, ``slipped`` frames left out so that no delay stays.
+    ``rtt`` in seconds and ``remote_report`` are what the peer's RTCP told, None if nothing.
     """
 
     received: int
@@ -30,6 +33,8 @@ class PortStatistics:
     concealed: int = 0
     slipped: int = 0
     rtcp: int = 0
+    rtt: float | None = None
+    remote_report: RemoteReport | None = None
     refused: int = 0
     ignored: int = 0
     kernel_drops: int = 0
