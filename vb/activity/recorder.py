@@ -69,6 +69,7 @@ class Recorder:
         self._queue: deque[tuple[Lane, Piece]] = deque()
         self._gate = threading.Lock()  # an abandoned write may still be at it when the last one comes
         self._given_up = False
+        self._merged: RecordingFile | None = None
         self._first: tuple[int, float] | None = None
 
     async def open(self) -> None:
@@ -135,7 +136,10 @@ class Recorder:
                 self._finish, until, path, multi_channel_path, abandon_on_cancel=True, limiter=self._limiter
             )
         except trio.Cancelled:
+            self._given_up = True
             self.main.abandon()
+            if self._merged is not None:
+                self._merged.abandon()
             log.warning("recording given up: the disk does not answer", extra={"path": str(path)})
             raise
 
@@ -197,7 +201,7 @@ class Recorder:
         if not used:
             return Outcome(omitted_legs=omitted)
         merged = Lane(self._open_file, len(used))
-        if not self._guarded(merged, self._interleave, list(used.values()), merged.file, path):
+        if not self._guarded(merged, self._interleave, list(used.values()), merged, path):
             return Outcome(omitted_legs=list(self.participants))
         spans = {
             name: {
@@ -209,7 +213,10 @@ class Recorder:
         }
         return Outcome(multi_channel_file=str(path), channels=spans, omitted_legs=omitted)
 
-    def _interleave(self, lanes: list[Lane], merged: RecordingFile, path: Path) -> None:
+    def _interleave(self, lanes: list[Lane], into: Lane, path: Path) -> None:
+        merged = self._merged = into.file
+        if self._given_up:
+            merged.abandon()
         main = self.main
         assert main.start is not None
         step = main.rate // TICKS_PER_SECOND
