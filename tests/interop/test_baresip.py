@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import trio
 
 from tests.interop.peers import assert_heard, assert_unheard, need, preferred, read_wav
 from tests.interop.server import Application, put_into, serving
+from tests.interop.steady import on_a_steady_machine
 from tests.interop.voices import write_noise, write_speech
 from vb.demo.processes import free_ports, running
 
@@ -64,13 +66,17 @@ def recording(home: Path, side: str) -> Path:
 
 @pytest.mark.parametrize("codecs", [("PCMU", "PCMU"), ("PCMA", "PCMU")])
 async def test_two_phones_hear_each_other_and_not_themselves(tmp_path: Path, codecs: tuple[str, str]) -> None:
-    voices = {"alice": write_speech(tmp_path / "alice.wav"), "bob": write_noise(tmp_path / "bob.wav", seed=5)}
-    async with serving(tmp_path) as app:
+    await on_a_steady_machine(partial(converse, codecs), tmp_path)
+
+
+async def converse(codecs: tuple[str, str], folder: Path) -> None:
+    voices = {"alice": write_speech(folder / "alice.wav"), "bob": write_noise(folder / "bob.wav", seed=5)}
+    async with serving(folder) as app:
         app.react = put_into("lounge")
         async with AsyncExitStack() as stack:
             homes = {}
             for (name, voice), codec in zip(voices.items(), codecs, strict=True):
-                homes[name] = await stack.enter_async_context(baresip(tmp_path, name, app, voice, codec))
+                homes[name] = await stack.enter_async_context(baresip(folder, name, app, voice, codec))
                 await trio.sleep(1)  # their SIP stack reads its own first call before the second starts
             await app.wait(lambda: len(app.of("leg.joined_room")) == 2, 15)
             await trio.sleep(SECONDS)

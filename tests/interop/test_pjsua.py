@@ -9,6 +9,7 @@ import trio
 
 from tests.interop.peers import assert_heard_apart, assert_unheard, need_module, preferred, read_wav
 from tests.interop.server import put_into, serving
+from tests.interop.steady import on_a_steady_machine
 from tests.interop.voices import write_noise
 from vb.demo.processes import free_ports
 
@@ -18,15 +19,19 @@ SECONDS = 12
 
 async def test_two_phones_through_a_room(tmp_path: Path) -> None:
     need_module("pjsua2")
-    async with serving(tmp_path) as app:
+    await on_a_steady_machine(converse, tmp_path)
+
+
+async def converse(folder: Path) -> None:
+    async with serving(folder) as app:
         app.react = put_into("lounge")
 
         async def phone(name: str, transport: str, seed: int) -> None:
             (port,) = free_ports(1)
             uri = f"sip:room@127.0.0.1:{app.sip_port};transport={transport.lower()}"
-            voice = write_noise(tmp_path / f"{name}.wav", seed)
+            voice = write_noise(folder / f"{name}.wav", seed)
             command = [sys.executable, str(PHONE), uri, transport, str(port), str(voice)]
-            command += [str(tmp_path / f"{name}-heard.wav"), str(SECONDS)]
+            command += [str(folder / f"{name}-heard.wav"), str(SECONDS)]
             done = await trio.run_process(preferred(command), capture_stdout=True, capture_stderr=True, check=False)
             assert b"confirmed" in done.stdout, (done.stdout, done.stderr[-1000:])
 
@@ -37,6 +42,6 @@ async def test_two_phones_through_a_room(tmp_path: Path) -> None:
         assert [event["quality"]["rtp_packets_lost"] for event in app.of("leg.disconnected")] == [0, 0]
         assert {event["cdr"]["reason"] for event in app.of("leg.disconnected")} == {"remote_bye"}
     for name, other in (("alice", "bob"), ("bob", "alice")):
-        heard = read_wav(tmp_path / f"{name}-heard.wav")
-        assert_heard_apart(read_wav(tmp_path / f"{other}.wav"), heard, start=2, seconds=7)
-        assert_unheard(read_wav(tmp_path / f"{name}.wav"), heard, seconds=5)
+        heard = read_wav(folder / f"{name}-heard.wav")
+        assert_heard_apart(read_wav(folder / f"{other}.wav"), heard, start=2, seconds=7)
+        assert_unheard(read_wav(folder / f"{name}.wav"), heard, seconds=5)
