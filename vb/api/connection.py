@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -79,13 +80,32 @@ class ClientConnection(TCPServer):
             with trio.move_on_after(STOP_SECONDS, shield=True):
                 await super().protocol_send(event)
             return
-        async with self.send_lock:
+        data = event.data
+        if not self.send_lock.locked():
+            written = self._write_now(data)
+            if written == len(data):
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                return
+            data = data[written:]
+            self.send_lock.acquire_nowait()  # at once: what follows is the rest of this
+        else:
+            await self.send_lock.acquire()
+        try:
             with suppress(trio.BrokenResourceError, trio.ClosedResourceError), trio.CancelScope(shield=True) as scope:
                 scope.deadline = trio.current_time() + self._connections.write_seconds
                 self._writing = scope
-                await self.stream.send_all(event.data)
+                await self.stream.send_all(data)
                 return
+        finally:
+            self.send_lock.release()
         self.abort()
+
+    def _write_now(self, data: bytes) -> int:
+        """How many octets the kernel takes without waiting: mostly all, for half of what Trio's way costs."""
+        try:
+            return os.write(self.stream.socket.fileno(), data)
+        except OSError:  # full or broken: the way that waits tells which
+            return 0
 
     def abort(self) -> None:
         """Cut the connection: what was not sent is lost, and everything that ran for it is cancelled.

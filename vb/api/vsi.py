@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -147,13 +148,15 @@ class Session:
             nursery.cancel_scope.cancel()
 
     async def _write(self) -> None:
-        while (text := await self.outbox.get()) is not None:
-            with trio.move_on_after(WRITE_SECONDS) as patience:
+        with trio.CancelScope() as patience:
+            while (text := await self.outbox.get()) is not None:
+                patience.deadline = trio.current_time() + WRITE_SECONDS
                 await self._socket.send(text)
-            if patience.cancelled_caught:
-                log.warning("VSI client does not read: closed", extra={"waiting": len(self.outbox)})
-                self._socket.abort()
-                return
+                patience.deadline = math.inf
+        if patience.cancelled_caught:
+            log.warning("VSI client does not read: closed", extra={"waiting": len(self.outbox)})
+            self._socket.abort()
+            return
         with trio.move_on_after(WRITE_SECONDS):
             await self._socket.close(self._code)
 
