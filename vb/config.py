@@ -32,6 +32,7 @@ from vb.environment import (
     text,
     whole,
     without_credentials,
+    word_list,
     words,
 )
 from vb.sdp.formats import Codec, parse_codec_names
@@ -146,6 +147,7 @@ class Config:
     rtp_port_max: int = _setting(whole(0, 65535), 20_000)
     rtp_timeout_ms: int = _setting(whole(0), 30_000)
     rtp_latch: str = _setting(choice("lock", "sdp", "follow"), "lock")
+    dtmf_methods: tuple[str, ...] = _setting(word_list("rfc4733", "info", "inband"), ("rfc4733",))
     rtp_dscp: int = _setting(whole(0, 63), 46)
     media_realtime: bool = _setting(flag(False), False)
     media_io: str = _setting(choice("auto", "uring", "epoll"), "auto")
@@ -242,6 +244,8 @@ class Config:
         """What was accepted but will not do what it says, one sentence each."""
         dropped = parse_codec_names(environment.get("SIP_CODECS", ""))[1]
         said = [f"SIP_CODECS names codecs that cannot run and are left out: {', '.join(dropped)}"] if dropped else []
+        if "inband" in self.dtmf_methods:
+            said.append("DTMF_METHODS names inband, which is not built")
         return said + [
             f"{name.upper()} is set, but this build has nothing for it" for name in _UNBUILT if getattr(self, name)
         ]

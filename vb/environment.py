@@ -121,6 +121,18 @@ def choice(*allowed: str, otherwise: str | None = None, any_case: bool = False) 
     return read
 
 
+def word_list(*allowed: str) -> Reader:
+    """Words out of ``allowed`` in any case, separated by commas, each once, in their order."""
+
+    def read(value: str) -> tuple[str, ...]:
+        given = tuple(dict.fromkeys(word.lower() for word in words(value)))
+        if not given or not set(given) <= set(allowed):
+            raise ValueError("a comma list of " + ", ".join(allowed))
+        return given
+
+    return read
+
+
 def words(value: str) -> tuple[str, ...]:
     """A comma-separated list; spaces around items and empty items do not count."""
     return tuple(item for item in (item.strip() for item in value.split(",")) if item)

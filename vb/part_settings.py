@@ -13,6 +13,7 @@ from vb.call.events import Webhook
 from vb.config import Config
 from vb.environment import ConfigError
 from vb.legs.sip.identity import contact_of, sent_by_of
+from vb.legs.sip.info import METHOD as INFO
 from vb.legs.sip.messages import METHOD as MESSAGE
 from vb.legs.sip.registrations import METHOD as REGISTER
 from vb.legs.sip.settings import Address, RegistrarSettings, SipSettings
@@ -50,6 +51,7 @@ def sip_settings(config: Config) -> SipSettings:
         max_calls=config.sip_max_calls,
         max_parked=config.sip_max_parked,
         rtp_timeout=config.rtp_timeout_ms / 1000,
+        dtmf_methods=config.dtmf_methods,
         challenge_lifetime=config.sip_inbound_auth_nonce_ttl_seconds,
         outbound_proxy=parse_uri(config.sip_outbound_proxy) if config.sip_outbound_proxy else None,
         webhook=_global_webhook(config),
@@ -122,8 +124,8 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         user_agent=config.sip_host,
         timers=timers,
         supported=(*(() if config.sip_100rel == "off" else ("100rel",)), "timer", "replaces", "norefersub"),
-        allow=(*ALLOW, *(() if config.sip_100rel == "off" else ("PRACK",)), MESSAGE),
-        handed_up=frozenset({MESSAGE, REGISTER}),
+        allow=(*ALLOW, *(() if config.sip_100rel == "off" else ("PRACK",)), MESSAGE, INFO),
+        handed_up=frozenset({MESSAGE, INFO, REGISTER}),
         supported_in={REGISTER: ("path",)},
         require_100rel=config.sip_100rel == "required",
         session_expires=config.sip_session_expires_seconds,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
@@ -149,7 +149,7 @@ class StageLeg(Leg):
         self.digits = ""
         self.digits_refused: CommandError | None = None
 
-    def answer(self, codec: str | None = None, codecs: list[str] | None = None) -> None:
+    def answer(self, codec: str | None = None, codecs: list[str] | None = None, dtmf: Sequence[str] = ()) -> None:
         if self.answer_refused is not None:
             raise self.answer_refused
         self.answers += 1

@@ -173,7 +173,7 @@ def test_unsupported_names_every_unknown_extension() -> None:
 
 def test_the_other_headers_that_refusals_owe() -> None:
     _, [response] = receive("invut")
-    assert response.headers.values("Accept") == ["application/sdp"]
+    assert response.headers.values("Accept") == ["application/sdp", "multipart/mixed"]
     _, [response] = receive("sdp01")
     assert (response.headers.get("Warning") or "").startswith("399 ")
     _, [response] = receive("intmeth")

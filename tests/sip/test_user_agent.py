@@ -36,7 +36,7 @@ def only(responses: list[Response]) -> Response:
         ("REFER", 400),
         ("INFO", 405),
         ("MESSAGE", 405),
-        ("SUBSCRIBE", 405),
+        ("SUBSCRIBE", 489),
         ("PUBLISH", 405),
         ("PRACK", 405),
         ("DANCE", 405),
@@ -64,7 +64,7 @@ def test_dialogs_that_we_do_not_have(method: str) -> None:
 def test_options_tells_what_we_can() -> None:
     """§11.2."""
     response = only(Bench(supported=("timer",)).receive(request("OPTIONS")))
-    assert response.headers.values("Accept") == ["application/sdp"]
+    assert response.headers.values("Accept") == ["application/sdp", "multipart/mixed"]
     assert response.headers.values("Supported") == ["timer"]
     assert response.headers.get("Contact") == "<sip:vb@192.0.2.1:5060>"
     assert response.headers.get("Server") == "voiceblender"
@@ -100,7 +100,7 @@ def test_bodies(lines: tuple[str, ...], content_type: str, status: int) -> None:
     response = only(Bench().receive(request("INVITE", *lines, body="v=0\r\n", content_type=content_type)))
     assert response.status == status
     if status == 415:
-        assert response.headers.values("Accept") == ["application/sdp"]
+        assert response.headers.values("Accept") == ["application/sdp", "multipart/mixed"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ EVENTS: Final[dict[str, str]] = {
     "leg.ringing": "leg_id! app_id leg_type uri from to"
     " sip_headers:object offered_codecs:array trunk_id source_address authenticated:bool auth_username",
     "leg.early_media": "leg_id! app_id leg_type!",
-    "leg.connected": "leg_id! app_id leg_type!",
+    "leg.connected": "leg_id! app_id leg_type! codec srtp",
     "leg.disconnected": "leg_id! app_id cdr!:object quality:object sip_code:int sip_reason",
     "leg.joined_room": "leg_id room_id app_id",
     "leg.left_room": "leg_id room_id app_id",
@@ -33,7 +33,7 @@ EVENTS: Final[dict[str, str]] = {
     " leg_stream_id participant_id participant_aor participant_name",
     "siprec.participant_left": "leg_id! app_id session_id label"
     " leg_stream_id participant_id participant_aor participant_name",
-    "dtmf.received": "leg_id! app_id digit! seq!:int",
+    "dtmf.received": "leg_id! app_id digit! seq!:int method! duration_ms!:int",
     "rtt.received": "leg_id! app_id text! seq!:int loss_marker:bool",
     "speaking.started": "leg_id room_id app_id",
     "speaking.stopped": "leg_id room_id app_id",

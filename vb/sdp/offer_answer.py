@@ -110,7 +110,8 @@ class Negotiation:
         self._family = ipaddress.ip_address(address).version
         self._codecs = tuple(codecs)
         self._session_id = session_id
-        self._telephone_event = telephone_event
+        self.telephone_event = telephone_event
+        """Whether digits as telephone-events are offered, and answered where they are offered."""
         self._ptime_ms = ptime_ms
         self._strict_mlines = strict_mlines
         self._username = username
@@ -135,7 +136,7 @@ class Negotiation:
         if not wanted:
             raise ValueError("no codec to offer")
         codecs = tuple(attrs.evolve(codec, payload_type=self._payload_type(codec)) for codec in wanted)
-        event = self._own_event(codecs) if self._telephone_event else None
+        event = self._own_event(codecs) if self.telephone_event else None
         slot = self._slot if self._slot is not None else len(self._slots)
         media = self._audio("RTP/AVP" if slot == len(self._slots) else self._slots[slot].proto, port, codecs, event)
         media = self._with_attributes(media, direction, rtcp_mux=True)
@@ -192,7 +193,7 @@ class Negotiation:
         if remote is None:
             raise RuntimeError("no offer to answer")
         chosen = self._choose(remote, codec, self._codecs if codecs is None else codecs)
-        event = remote.event_for(chosen) if self._telephone_event else None
+        event = remote.event_for(chosen) if self.telephone_event else None
         if event is not None:
             event = attrs.evolve(event, name=TELEPHONE_EVENT, fmtp=TELEPHONE_EVENT_FMTP)
         wanted = DIRECTIONS[direction or "sendrecv"]

@@ -20,7 +20,7 @@ class UaConfig:
 
     ``contact`` gives our Contact for a peer that is reached by a hop, ``sent_by`` host and port for the Via.
     ``allow`` are the methods that are not answered 405; those in ``handed_up`` come up as `RequestReceived` and
-    are answered by ``UserAgent.respond``. ``supported`` are option tags, ``accept`` media types of bodies.
+    are answered by ``UserAgent.respond``. ``supported`` are option tags, ```accept`` media types of bodies, ours first.
     Those that switch something on: ``timer`` session timers (RFC 4028), where ``session_expires`` seconds are asked for
     on our calls, 0 is never, and less than ``min_se`` is refused; ``100rel`` reliable provisional responses (RFC 3262),
     which ``require_100rel`` insists on. ``supported_in`` are further option tags, for requests of one method only.
@@ -38,7 +38,7 @@ class UaConfig:
     handed_up: frozenset[str] = frozenset()
     supported: tuple[str, ...] = ()
     supported_in: Mapping[str, tuple[str, ...]] = attrs.field(factory=dict)
-    accept: tuple[str, ...] = ("application/sdp",)
+    accept: tuple[str, ...] = ("application/sdp", "multipart/mixed")
     timers: TimerValues = DEFAULT_TIMERS
     limits: Limits = DEFAULT_LIMITS
     use_source_socket: bool = False

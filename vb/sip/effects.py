@@ -12,6 +12,7 @@ import attrs
 
 if TYPE_CHECKING:
     from vb.sip.client_request import ClientRequest
+    from vb.sip.in_dialog import DialogRequest
     from vb.sip.invite_uac import InviteClientSession
     from vb.sip.invite_uas import InviteServerSession
     from vb.sip.message import Request, Response
@@ -239,6 +240,18 @@ class RequestFailed:
     cause: Literal["timeout", "transport"]
 
 
+@attrs.frozen(eq=False)
+class DialogRequestCompleted:
+    """A request of ``session.inside`` ended: with a final response, or None after a timeout or transport error.
+
+    After that, a 408 or a 481 the dialog is dead (RFC 3261 §12.2.1.2): send BYE.
+    """
+
+    session: Session
+    sent: DialogRequest
+    response: Response | None
+
+
 ReferralCause = Literal["timeout", "refused", "session"]
 
 
@@ -314,6 +327,7 @@ Event = (
     | RequestReceived
     | ResponseReceived
     | RequestFailed
+    | DialogRequestCompleted
     | ReferReceived
     | ReferAnswered
     | ReferNotified

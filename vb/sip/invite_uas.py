@@ -9,6 +9,7 @@ from vb.sip.dialog import Dialog
 from vb.sip.effects import Hop, InviteCancelled, PrackReceived, PrackTimeout, ReinviteReceived
 from vb.sip.errors import LocalError, RemoteError
 from vb.sip.invite_server import InviteServer
+from vb.sip.multipart import description_of
 from vb.sip.reliable_server import ReliableServer, wants_reliable
 from vb.sip.routing import wants_secure_contact
 from vb.sip.session import Session, SessionState, request_of
@@ -138,13 +139,13 @@ class InviteServerSession(Session):
             super().receive_prack(transaction, now)
             return
         assert self.dialog is not None
-        if request.body and self.dialog.exchanged:  # a new offer
+        if description_of(request) and self.dialog.exchanged:  # a new offer
             self._pending = transaction
             self._core.events.append(ReinviteReceived(self, request))
         else:
             self._core.respond(transaction, now, 200)
             if response.body and not self.dialog.exchanged:
-                self.dialog.exchanged = bool(request.body)
+                self.dialog.exchanged = bool(description_of(request))
                 self._core.events.append(PrackReceived(self, request))
         if self.state is not SessionState.EARLY:
             return
@@ -184,13 +185,13 @@ class InviteServerSession(Session):
             raise LocalError("too many provisional responses wait for their PRACK")
         lines = [*headers, *self._reliable.next_lines()]
         self._ringing = response = self._response(status, reason, lines, body, content_type)
-        if body and self.request.body:
+        if body and description_of(self.request):
             self.dialog.exchanged = True  # this is the answer (RFC 3262 §5)
         self.start_timer(UsageTimer.REPEAT_PROVISIONAL, now + _REPEAT_RELIABLE)
         self._reliable.send(response, now)
 
     def _refuse_early(self, transaction: ServerTransaction, now: float) -> None:
-        if self.request.body:
+        if description_of(self.request):
             self._refuse_for_now(transaction, now)  # RFC 3311 §5.2: we have not answered the peer's offer
         else:
             super()._refuse_early(transaction, now)

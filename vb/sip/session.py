@@ -22,6 +22,7 @@ from vb.sip.effects import (
 )
 from vb.sip.errors import LocalError
 from vb.sip.headers import Headers
+from vb.sip.in_dialog import InDialog
 from vb.sip.invite_server import InviteServer
 from vb.sip.reasons import NO_ACK
 from vb.sip.referrals import Referrals
@@ -119,6 +120,11 @@ class Session:
     def unacknowledged(self) -> bool:
         """Whether a 2xx of ours still waits for its ACK."""
         return self._success is not None
+
+    @property
+    def inside(self) -> InDialog:
+        """Requests in the dialog that change nothing of it."""
+        return InDialog(self._core, self)
 
     # Verbs.
 
@@ -291,8 +297,6 @@ class Session:
         """After a 491: the side that owns the Call-ID waits longer (§14.1)."""
         least, most = (2.1, 4.0) if self.owns_call_id else (0.0, 2.0)
         self.start_timer(timer, now + self._core.rng.uniform(least, most))
-
-    # From updates of ours.
 
     def start_update(
         self, now: float, offer: Offer | None, completed: Callable[[Response | None, float], None]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from vb.sip.errors import RemoteError
+from vb.sip.multipart import MULTIPART, description_of
 from vb.sip.refer import check_refer
 from vb.sip.reliable_server import wants_reliable
 from vb.sip.replaces import replaces_of
@@ -35,6 +36,10 @@ def check_method(request: Request, config: UaConfig) -> Refusal | None:
     """§8.2.1. The Allow of the 405 is in every response of ours."""
     if request.method in config.allow or request.method in config.handed_up:
         return None
+    if request.method == "SUBSCRIBE":
+        # RFC 6665 §4.2.1.3; and a subscription to refer is made by REFER only (RFC 3515 §2.4.4).
+        event = (request.headers.get("Event") or "").partition(";")[0].strip()
+        return Refusal(403) if event == "refer" else Refusal(489, (("Allow-Events", "refer"),))
     return Refusal(405)
 
 
@@ -74,19 +79,18 @@ def _check_body(request: Request, config: UaConfig) -> Refusal | None:
             return Refusal(415, (("Accept", ", ".join(config.accept)), ("Accept-Encoding", "identity")))
         if request.content_type is None:
             return Refusal(400, reason="No Content-Type")  # §20.15
-        if request.content_type not in config.accept and not _is_optional(request):
-            return Refusal(415, (("Accept", ", ".join(config.accept)),))
+        if request.content_type == MULTIPART or request.content_type not in config.accept:
+            try:
+                description_of(request)
+            except RemoteError as error:
+                if error.status != 415:
+                    raise
+                return Refusal(415, (("Accept", ", ".join(config.accept)),))
     accept = request.headers.values("Accept")
-    if accept and not any(_matches(value, ours) for value in accept for ours in config.accept):
+    if accept and not any(_matches(value, config.accept[0]) for value in accept):
         # §8.2.3 note, §21.4.7: whatever we answered, the peer could not read it.
         return Refusal(406, (("Warning", '399 voiceblender "No acceptable body type"'),))
     return None
-
-
-def _is_optional(request: Request) -> bool:
-    """§20.11: ``handling=optional`` lets a UAS ignore the body."""
-    disposition = request.headers.get("Content-Disposition") or ""
-    return "handling=optional" in disposition.replace(" ", "").lower()
 
 
 def _matches(accept: str, ours: str) -> bool:

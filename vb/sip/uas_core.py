@@ -12,6 +12,7 @@ from vb.sip.errors import RemoteError, SipError
 from vb.sip.invite_server import InviteServer
 from vb.sip.invite_uas import InviteServerSession
 from vb.sip.message import Request, make_response
+from vb.sip.multipart import description_of
 from vb.sip.replaces import replaces_of
 from vb.sip.replacing import find_replaced
 from vb.sip.routing import response_hops, stamp_via, wants_secure_contact
@@ -151,7 +152,7 @@ class UasCore:
             self._core.events.append(RequestReceived(request, source, transaction, session))
         elif request.method == "BYE":
             session.receive_bye(transaction, now)
-        elif request.method == "INVITE" or (request.method == "UPDATE" and request.body):
+        elif request.method == "INVITE" or (request.method == "UPDATE" and description_of(request)):
             session.receive_reinvite(transaction, now)
         elif request.method == "UPDATE":
             session.receive_refresh(transaction, now)

@@ -39,8 +39,8 @@ PCMU_PCMA = parse_codec_names("PCMU,PCMA")[0]
 
 AGENT: dict[str, Any] = {
     "supported": ("100rel", "timer"),
-    "allow": (*ALLOW, "PRACK", "MESSAGE"),
-    "handed_up": frozenset({"MESSAGE", "REGISTER"}),
+    "allow": (*ALLOW, "PRACK", "MESSAGE", "INFO"),
+    "handed_up": frozenset({"MESSAGE", "INFO", "REGISTER"}),
     "supported_in": {"REGISTER": ("path",)},
     "session_expires": 1800,
 }

@@ -82,6 +82,7 @@ def _outbound(body: CreateLegBody) -> OutboundRequest:
         webhook=webhook_of(body.webhook_url, body.webhook_secret),
         accept_dtmf=body.accept_dtmf is not False,
         speech_detection=body.speech_detection,
+        dtmf=tuple(body.dtmf),
         auth=Credentials(auth.username, auth.password) if auth is not None else None,
     )
 
@@ -138,7 +139,7 @@ def answer_leg(services: Services, leg_id: str, body: AnswerBody) -> Any:
     leg = services.legs.get(leg_id)
     if body.streams:
         raise NotBuilt("streams is not built yet")
-    leg.answer(body.codec or None, list(body.codecs) or None)
+    leg.answer(body.codec or None, list(body.codecs) or None, body.dtmf)
     if body.speech_detection is not None:
         leg.set_speech_detection(body.speech_detection)
     return {"status": "answering"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vb.legs.sip.peer_request import described
 from vb.sip.message import Response
 from vb.sip.reliable_client import rseq_of
 
@@ -19,7 +20,7 @@ class EarlyAnswers:
         """A 1xx with a description."""
         tag = response.to.tag or ""
         if tag not in self._first and len(self._first) < _MOST:
-            self._first[tag] = response.body, rseq_of(response) is not None
+            self._first[tag] = described(response), rseq_of(response) is not None
 
     def run(self, response: Response) -> None:
         """This one's description is in force."""
@@ -33,6 +34,7 @@ class EarlyAnswers:
         """
         tag = response.to.tag or ""
         early, reliable = self._first.get(tag, (b"", False))
-        if not early or (response.body and not reliable):
-            return response.body
+        said = described(response)
+        if not early or (said and not reliable):
+            return said
         return None if tag == self.running else early

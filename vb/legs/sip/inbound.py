@@ -24,8 +24,10 @@ from vb.call.reasons import (
     final_of,
 )
 from vb.legs.sip.challenge import OpenChallenges, terms_of
+from vb.legs.sip.digits import methods_of
 from vb.legs.sip.identity import user_of
 from vb.legs.sip.outbound_request import chosen_codecs
+from vb.legs.sip.peer_request import described
 from vb.legs.sip.reason_header import reason_header, reason_of
 from vb.legs.sip.settings import Address, Platform
 from vb.legs.sip.sip_leg import SipLeg
@@ -74,10 +76,12 @@ class SipInboundLeg(SipLeg):
         self.on_connected: list[Callable[[], None]] = []
         self._uas = session
         self._session = session
+        self.digits.learn(request)
         # RFC 3261 §13.2.1: an INVITE without a description asks for ours in the 2xx.
         self._offer: OfferView | None = None
-        if request.body:
-            self._offer = self._media.negotiation.receive_offer(request.body)
+        offer = described(request)
+        if offer:
+            self._offer = self._media.negotiation.receive_offer(offer)
         self._body = b""  # what we said in 183, and say again in 200
         self._expired = False  # the caller's own limit passed
         limit = platform.settings.ring_limit
@@ -151,14 +155,17 @@ class SipInboundLeg(SipLeg):
         self.apply_media()
         log.info("leg has early media", extra={"leg_id": self.id})
 
-    def answer(self, codec: str | None = None, codecs: list[str] | None = None) -> None:
+    def answer(self, codec: str | None = None, codecs: list[str] | None = None, dtmf: Sequence[str] = ()) -> None:
         if self.state not in ("ringing", "early_media") or self.answering:
             raise Conflict(f"leg is {self._shown_state()}, expected ringing or early_media")
         allowed = chosen_codecs(codecs, ()) if codecs else None
+        methods = methods_of(dtmf, self.digits.methods)
         if self.state == "ringing":
             self._check_codec(codec)
+            self._media.negotiation.telephone_event = "rfc4733" in methods
             if not self._start_media("answer", codec, allowed):
                 return
+        self.digits.methods = methods
         self.answering = True
         self._deadlines.drop("ring_limit")
         self._deadlines.drop("expires")
@@ -264,7 +271,7 @@ class SipInboundLeg(SipLeg):
         """The answer to our offer, in an ACK or a PRACK (RFC 3261 §13.2.1, RFC 3262 §5). False: there is no call."""
         self._offering = False
         try:
-            self._media.negotiation.receive_answer(request.body)
+            self._media.negotiation.receive_answer(described(request))
         except (SdpError, NotAcceptable) as error:
             self._failed(command, str(error) or "no usable answer", CONNECT_FAILED)
             return False

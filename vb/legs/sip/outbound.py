@@ -18,9 +18,11 @@ from vb.call.reasons import (
     word_of,
 )
 from vb.legs.sip.destination import bound_destination, destination_of
+from vb.legs.sip.digits import methods_of
 from vb.legs.sip.early_answers import EarlyAnswers
 from vb.legs.sip.identity import custom_headers, from_of, identity_headers, merged, target_of, to_of
 from vb.legs.sip.outbound_request import OutboundRequest, check_times, chosen_codecs
+from vb.legs.sip.peer_request import described
 from vb.legs.sip.reason_header import reason_header
 from vb.legs.sip.settings import Platform
 from vb.legs.sip.sip_leg import SipLeg
@@ -67,6 +69,7 @@ class SipOutboundLeg(SipLeg):
             webhook=request.webhook,
             accept_dtmf=request.accept_dtmf,
             max_duration=request.max_duration,
+            dtmf=methods_of(request.dtmf, settings.dtmf_methods),
         )
         if request.speech_detection is not None:
             self.set_speech_detection(request.speech_detection)
@@ -172,13 +175,14 @@ class SipOutboundLeg(SipLeg):
 
     def _progressed(self, response: Response) -> None:
         """The first 1xx with a description opens the audio; every other only says that it rings."""
-        if not response.body:
+        body = described(response)
+        if not body:
             return
         self._early.note(response)
         if self.state != "ringing":
             return
         try:
-            self._media.negotiation.receive_answer(response.body)
+            self._media.negotiation.receive_answer(body)
         except (SdpError, NotAcceptable) as error:
             log.warning("early answer cannot be used", extra={"leg_id": self.id, "error": str(error)})
             return
@@ -205,6 +209,7 @@ class SipOutboundLeg(SipLeg):
             self._platform.endpoint.command(lambda now: uac.bye(now, [reason_header(ended)]))
             return
         self._deadlines.drop("ring_timeout")
+        self.digits.learn(response)
         try:
             answer = self._early.answer_of(response)
             if answer is not None:

@@ -21,6 +21,7 @@ _LONGEST = 10 * 365 * 86400
 class OutboundRequest:
     """One call to make. ``ring_timeout`` and ``max_duration`` are seconds, 0 for none; ``codecs`` names in order.
 
+    ``dtmf`` names the methods of digits (`vb.legs.sip.digits.METHODS`) in order, none: as configured.
     ``auth`` answers a digest challenge; an empty username there is the user of From. ``referred`` are the header lines
     of a call that somebody has asked for by REFER (Referred-By, Replaces).
     """
@@ -38,6 +39,7 @@ class OutboundRequest:
     accept_dtmf: bool = True
     speech_detection: bool | None = None
     auth: Credentials | None = None
+    dtmf: Sequence[str] = ()
     referred: tuple[tuple[str, str], ...] = ()
 
 

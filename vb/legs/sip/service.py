@@ -11,7 +11,7 @@ import trio
 from vb.call.errors import CommandError, Unavailable
 from vb.call.leg import Leg
 from vb.call.reasons import INTERNAL_ERROR, TRANSFER_COMPLETED
-from vb.legs.sip import messages, registrations
+from vb.legs.sip import info, messages, registrations
 from vb.legs.sip.challenge import OpenChallenges
 from vb.legs.sip.inbound import SipInboundLeg, auto_ring
 from vb.legs.sip.outbound import SipOutboundLeg
@@ -111,6 +111,8 @@ class SipService:
                 self._request(event, lambda: messages.receive_message(self._platform, event))
             case RequestReceived(request=request) if request.method == registrations.METHOD:
                 self._request(event, lambda: self.registrations.receive(event))
+            case RequestReceived(request=request) if request.method == info.METHOD:
+                self._request(event, lambda: info.receive_info(self._platform, event))
             case RequestReceived() | ResponseReceived() | RequestFailed():
                 log.debug("event for nobody", extra={"event_type": type(event).__name__})
             case _:

@@ -71,6 +71,7 @@ class SipSettings:
     max_calls: int = 0
     max_parked: int = 1000
     rtp_timeout: float = 30.0
+    dtmf_methods: tuple[str, ...] = ("rfc4733",)
     hold_limit: float = 7200.0
     challenge_lifetime: float = 60.0
     refer_auto_dial: bool = False

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import trio
 
-from vb.call.errors import Conflict, Invalid
+from vb.call.errors import Conflict
 from vb.call.events import Webhook
 from vb.call.leg import TALKING, Leg, LegType
 from vb.call.lifetime import Cause
 from vb.call.reasons import ACK_TIMEOUT, INTERNAL_ERROR, REMOTE_BYE, RTP_TIMEOUT, SESSION_EXPIRED, word_of
+from vb.legs.sip.digits import LegDigits
 from vb.legs.sip.media import CallMedia
-from vb.legs.sip.peer_request import states_direction
+from vb.legs.sip.peer_request import described, states_direction
 from vb.legs.sip.reason_header import reason_header, reason_of
 from vb.legs.sip.settings import Address, Platform
 from vb.media.events import DtmfReceived, MediaEvent, RowFailed, SpeechStarted, SpeechStopped
@@ -26,6 +26,7 @@ from vb.sip.effects import (
     AckReceived,
     AckTimeout,
     ByeReceived,
+    DialogRequestCompleted,
     Event,
     RefreshDue,
     ReinviteCompleted,
@@ -38,9 +39,6 @@ from vb.sip.message import Request, Response
 from vb.sip.session import Session, SessionState
 
 log = logging.getLogger("vb.legs")
-
-_DIGITS = re.compile(r"[0-9*#A-Da-d]+").fullmatch
-_MAX_DIGITS = 256
 
 
 class SipLeg(Leg):
@@ -58,6 +56,7 @@ class SipLeg(Leg):
         headers: Mapping[str, str] | None = None,
         accept_dtmf: bool = True,
         max_duration: float = 0.0,
+        dtmf: Sequence[str] = (),
     ) -> None:
         super().__init__(
             type_,
@@ -71,8 +70,9 @@ class SipLeg(Leg):
         self.set_speech_detection(platform.settings.speech_detection)
         self._platform = platform
         self._session: Session | None = None
+        self.digits = LegDigits(self, dtmf or platform.settings.dtmf_methods)
         self._media = CallMedia(platform, address, codecs)
-        self._digits = 0
+        self._media.negotiation.telephone_event = "rfc4733" in self.digits.methods
         self._over_at_the_peer = False  # the peer or the agent has ended the session; there is nobody to tell
         self._held_by_us = False
         self._held_by_peer = False
@@ -105,6 +105,8 @@ class SipLeg(Leg):
                 self._refreshed(response)
             case RefreshDue():
                 self._refresh()
+            case DialogRequestCompleted(sent=sent, response=response):
+                self.digits.completed(sent, response)
             case SessionExpired():  # the agent has sent BYE
                 self._over_at_the_peer = True
                 self.end(SESSION_EXPIRED)
@@ -124,20 +126,25 @@ class SipLeg(Leg):
     # --- verbs
 
     def send_dtmf(self, digits: str) -> None:
-        if not digits:
-            raise Invalid("digits required")
-        if not _DIGITS(digits) or len(digits) > _MAX_DIGITS:
-            raise Invalid("digits must be 0-9, *, #, A-D")
+        self.digits.send(digits)
+
+    def send_telephone_events(self, digits: str) -> bool:
+        """Send digits as telephone-events; False where none are agreed."""
         current = self._media.current
         if self.port is None or current is None or current.telephone_event is None:
-            raise Invalid("no DTMF channel available")
-        self.port.send_dtmf(digits.upper())
+            return False
+        self.port.send_dtmf(digits)
+        return True
 
     def hold(self) -> None:
         self._ask_hold(True)
 
     def unhold(self) -> None:
         self._ask_hold(False)
+
+    def command(self, verb: Callable[[float], None]) -> None:
+        """Give the session a verb."""
+        self._platform.endpoint.command(verb)
 
     # --- the life
 
@@ -191,11 +198,7 @@ class SipLeg(Leg):
             return
         match event:
             case DtmfReceived(digit=digit, duration_ms=duration):
-                self._digits += 1
-                self.publish(
-                    "dtmf.received",
-                    {"digit": digit, "seq": self._digits, "method": "rfc4733", "duration_ms": duration},
-                )
+                self.digits.heard(digit, duration, "rfc4733")
             case SpeechStarted() | SpeechStopped():
                 self.set_speaking(isinstance(event, SpeechStarted))
             case RowFailed(error=error):
@@ -223,18 +226,19 @@ class SipLeg(Leg):
     # --- re-INVITE and UPDATE
 
     def _reinvited(self, request: Request) -> None:
-        if not request.body:
+        offer = described(request)
+        if not offer:
             self._offer_again()
             return
         try:
-            status, body = self._reanswer(request.body)
+            status, body = self._reanswer(offer)
         except SdpError:
             status, body = 400, b""
         except NotAcceptable:
             status, body = 488, b""  # RFC 3261 §14.2: the session stays as it was
         self._respond_reinvite(status, body)
         if status == 200:
-            self._apply_direction(request.body)
+            self._apply_direction(offer)
 
     def _reanswer(self, offer: bytes) -> tuple[int, bytes]:
         if self._media.port is None:
@@ -261,11 +265,11 @@ class SipLeg(Leg):
             return
         self._offering = False
         try:
-            self._media.negotiation.receive_answer(request.body)
+            self._media.negotiation.receive_answer(described(request))
         except (SdpError, NotAcceptable) as error:
             log.warning("answer in ACK cannot be used", extra={"leg_id": self.id, "error": str(error)})
             return
-        self._apply_direction(request.body)
+        self._apply_direction(described(request))
 
     def _respond_reinvite(self, status: int, body: bytes) -> None:
         session = self.session
@@ -316,11 +320,11 @@ class SipLeg(Leg):
             log.info("refresh failed", extra={"leg_id": self.id, "sip_code": response.status if response else None})
             return
         try:
-            self._media.negotiation.receive_answer(response.body)
+            self._media.negotiation.receive_answer(described(response))
         except (SdpError, NotAcceptable) as error:
             log.warning("answer to a refresh cannot be used", extra={"leg_id": self.id, "error": str(error)})
             return
-        self._apply_direction(response.body)
+        self._apply_direction(described(response))
 
     # --- hold by us
 
@@ -347,7 +351,7 @@ class SipLeg(Leg):
             if response is None or response.status >= 300:
                 told = "no answer" if response is None else f"{response.status} {response.reason}"
                 raise NotAcceptable(f"re-INVITE rejected: {told}")  # noqa: TRY301  (one place that tells of failure)
-            current = self._media.negotiation.receive_answer(response.body)
+            current = self._media.negotiation.receive_answer(described(response))
         except (SdpError, NotAcceptable) as error:
             self.publish("leg.command_failed", {"command": verb, "error": f"{verb} re-INVITE: {error}"})
             if response is None:  # RFC 3261 §14.1, §12.2.1.2: the dialog is dead
