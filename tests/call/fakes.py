@@ -11,6 +11,7 @@ import attrs
 from vb.call.events import Event, EventBus
 from vb.call.leg import Leg
 from vb.call.lifetime import Cause
+from vb.rtp.report import RemoteReport
 
 
 @attrs.frozen
@@ -21,6 +22,8 @@ class FakeStatistics:
     mos: float | None = None
     gaps: int = 0
     concealed: int = 0
+    rtt: float | None = None
+    remote_report: RemoteReport | None = None
 
 
 class FakePort:

@@ -7,6 +7,7 @@ import pytest
 from tests.call.fakes import FakeStatistics
 from vb.call.cdr import Cdr, quality_view
 from vb.call.lifetime import Cause
+from vb.rtp.report import RemoteReport
 
 
 @pytest.mark.parametrize(
@@ -36,3 +37,23 @@ def test_quality_needs_two_packets() -> None:
         "gaps": 4,
         "concealed_ms": 40,
     }
+
+
+def test_what_the_peer_reported() -> None:
+    told = RemoteReport(lost=3, jitter_ms=1.234, at=0.5)
+    quality = quality_view(FakeStatistics(2, 3, 1.0, 4.4, rtt=0.0123, remote_report=told))
+    assert quality is not None
+    assert quality["rtt_ms"] == 12.3
+    assert quality["remote_report"] == {
+        "lost": 3,
+        "jitter_ms": 1.23,
+        "rtt_ms": 12.3,
+        "at": "1970-01-01T00:00:00.500000Z",
+    }
+
+
+def test_a_report_without_a_round_trip_time() -> None:
+    quality = quality_view(FakeStatistics(2, 3, 1.0, 4.4, remote_report=RemoteReport(0, 0.0, 0.0)))
+    assert quality is not None
+    assert "rtt_ms" not in quality
+    assert quality["remote_report"]["rtt_ms"] is None

@@ -10,7 +10,7 @@ from vb.call.errors import Unavailable
 from vb.legs.sip.settings import Address, Platform
 from vb.media.events import MediaEvent
 from vb.media.port_pool import PortsExhausted
-from vb.media.settings import StreamParams
+from vb.media.settings import RtcpParams, StreamParams
 from vb.sdp.formats import Codec
 from vb.sdp.offer_answer import Negotiated, Negotiation
 
@@ -94,6 +94,7 @@ class CallMedia:
                 receive_enabled=current.direction in ("sendrecv", "recvonly"),
                 signalling_host=signalling_host,
                 pinhole=pinhole,
+                rtcp=RtcpParams(*current.remote_rtcp, mux=current.rtcp_mux),
             )
         )
 
