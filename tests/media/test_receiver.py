@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import socket
@@ -14,6 +15,7 @@ from tests.media.stage import Peer, Stage, descriptors, event_payload, level
 from vb.codec.g711 import LAWS
 from vb.media.events import DtmfReceived, FirstPacket, RemoteLatched, RowFailed
 from vb.media.playout import ANYWHERE_AFTER, QUIET_AFTER
+from vb.media.receiver import SILENT_TICKS
 from vb.media.settings import TICK
 
 
@@ -493,3 +495,25 @@ def test_columns_double_and_disturb_nobody() -> None:
                 if count > 2:
                     assert peers[0].heard() == [level(level(100) * (count - 1))]
             assert stage.clock.rows.capacity == 16
+
+
+def test_a_port_that_the_kernel_gave_away_meanwhile_costs_its_own_row_only(
+    stage: Stage, pair: tuple[Peer, Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left, right = pair
+    for _ in range(5):
+        left.say(1000)
+        right.say(2000)
+        stage.tick()
+
+    def taken() -> None:
+        raise OSError(errno.EADDRINUSE, "Address already in use")
+
+    monkeypatch.setattr(left.port, "unlink", taken)
+    told = len(left.events)
+    for _ in range(2 * SILENT_TICKS):  # a tick that failed would be counted, and the stage complains
+        right.say(2000)
+        stage.tick()
+    assert [type(event) for event in left.events[told:]] == [RowFailed]
+    assert left.port.closed
+    assert not right.port.closed

@@ -286,8 +286,15 @@ class Receiver:
             for row in (rows.linked & silent).nonzero()[0].tolist():
                 port = self.ports.get(row)
                 if port is not None:
-                    self.fold(port)
-                    port.unlink()
+                    self._search(port)
+
+    def _search(self, port: Port) -> None:
+        """Let the peer of a silent row come from elsewhere."""
+        self.fold(port)
+        try:
+            port.unlink()
+        except OSError as error:  # somebody else was given its port number
+            self.failed.append((port.row, error))
 
     def _move_out(self, row: int) -> None:
         port = self.ports.get(row)
