@@ -28,6 +28,7 @@ OTHER = attrs.evolve(
 def test_what_is_kept(tmp_path: Path) -> None:
     store = BindingStore(tmp_path / "state" / "bindings.sqlite")
     assert store.load(0.0) == []
+    assert list(tmp_path.iterdir()) == []
     store.save({BINDING.aor: [BINDING, OTHER]})
     store.close()
     again = BindingStore(store.path)
@@ -57,7 +58,9 @@ def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         BindingStore(broken).save({})
     with pytest.raises(StoreError):
-        BindingStore(broken / "below").load(0.0)
+        BindingStore(tmp_path).load(0.0)
+    with pytest.raises(StoreError):
+        BindingStore(broken / "below").save({})
     newer = sqlite3.connect(tmp_path / "newer")
     newer.execute("PRAGMA user_version = 7")
     newer.close()

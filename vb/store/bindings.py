@@ -58,6 +58,8 @@ class BindingStore:
     def load(self, now: float) -> list[Binding]:
         """What has not expired. Connections do not outlive a process: a flow has none, and a WebSocket is no flow."""
         try:
+            if not self.path.exists():
+                return []  # nothing is made before there is something to keep
             with self._lock:
                 rows = self._open().execute(_SELECT, (now,)).fetchall()
         except (sqlite3.Error, OSError) as error:

@@ -53,9 +53,8 @@ def users_in(path: Path) -> list[str | None]:
 
 
 async def test_a_disk_that_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "file").write_text("")
     registrar = Registrar(RegistrarPolicy())
-    kept = KeptBindings(registrar, BindingStore(tmp_path / "file" / "below"))
+    kept = KeptBindings(registrar, BindingStore(tmp_path))
     with caplog.at_level(logging.ERROR):
         await kept.load(0.0)
         async with trio.open_nursery() as nursery:
