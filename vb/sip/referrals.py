@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from vb.sip.errors import LocalError, RemoteError
@@ -21,13 +22,19 @@ _MOST = 8
 class Referrals:
     """Opened with the session, closed with it: a subscription that shares the dialog does not outlive it here."""
 
-    __slots__ = ("_core", "_open", "_received", "_session")
+    __slots__ = ("_core", "_of", "_open", "_received")
 
     def __init__(self, core: Core, session: Session) -> None:
         self._core = core
-        self._session = session
+        self._of = weakref.ref(session)  # it has us: thousands that are over are to be freed without a collection
         self._open: list[Referral] = []
         self._received = False
+
+    @property
+    def _session(self) -> Session:
+        session = self._of()
+        assert session is not None
+        return session
 
     def refer(
         self, now: float, refer_to: str, *, referred_by: str = "", headers: Lines = (), subscribe: bool = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -22,17 +23,23 @@ _NOT_NOW = 2.0
 class Refresher:
     """The session timer of one session. Without option tag ``timer`` in the configuration it does nothing."""
 
-    __slots__ = ("_believes", "_core", "_enabled", "_session", "takes_update", "timer")
+    __slots__ = ("_believes", "_core", "_enabled", "_of", "takes_update", "timer")
 
     def __init__(self, core: Core, session: Session) -> None:
         config = core.config
         self._core = core
-        self._session = session
+        self._of = weakref.ref(session)  # it has us: thousands that are over are to be freed without a collection
         self._enabled = "timer" in config.supported
         self.timer = SessionTimer(config.min_se, config.session_expires if self._enabled else 0)
         self._believes = True  # in Allow, until an UPDATE is refused all the same
         self.takes_update = False
         """Whether the peer's Allow names UPDATE (RFC 3311 §4)."""
+
+    @property
+    def _session(self) -> Session:
+        session = self._of()
+        assert session is not None
+        return session
 
     def ask(self) -> Lines:
         """Lines of a re-INVITE or UPDATE of ours. A dialog that has no interval is not asked for one again."""

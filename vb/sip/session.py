@@ -61,6 +61,7 @@ class Session:
     owns_call_id: ClassVar[bool] = False
 
     __slots__ = (
+        "__weakref__",
         "_bye",
         "_bye_headers",
         "_core",
