@@ -184,3 +184,33 @@ def test_every_move_has_a_reason(packets: list[tuple[tuple[str, int], int, float
         assert accepted == allowed
         assert locked.source == (source if accepted else before)
         assert locked.remote == (locked.source or SDP)
+
+
+@pytest.mark.parametrize(
+    ("sdp", "signalling", "mode", "remote"),
+    [
+        ("192.168.1.20", "198.51.100.7", "lock", "198.51.100.7"),
+        ("100.64.3.4", "198.51.100.7", "follow", "198.51.100.7"),
+        ("fd00::1", "2001:db8::1", "lock", "2001:db8::1"),
+        ("192.168.1.20", "198.51.100.7", "sdp", "192.168.1.20"),
+        ("192.168.1.20", "10.1.2.3", "lock", "192.168.1.20"),
+        ("192.168.1.20", "127.0.0.1", "lock", "192.168.1.20"),
+        ("192.168.1.20", "", "lock", "192.168.1.20"),
+        ("203.0.113.9", "198.51.100.7", "lock", "203.0.113.9"),
+        ("phone.example", "198.51.100.7", "lock", "phone.example"),
+    ],
+)
+def test_a_private_address_behind_a_public_one(sdp: str, signalling: str, mode: Mode, remote: str) -> None:
+    """RFC 7362 §4: hosted NAT traversal."""
+    made = Latch(mode)
+    made.negotiate((sdp, 4000), signalling)
+    assert made.remote == (remote, 4000)
+    assert made.source is None
+
+
+def test_a_nat_that_changed_the_port_is_followed() -> None:
+    made = Latch()
+    made.negotiate(("192.168.1.20", 4000), "198.51.100.7")
+    assert not made.receive(("203.0.113.66", 4000), 1, 0.0)
+    assert made.receive(("198.51.100.7", 61000), 1, 0.0)
+    assert made.remote == ("198.51.100.7", 61000)

@@ -6,7 +6,7 @@ Pure decisions; the media plane asks for the rows that do not come from the conn
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Literal
 
 import attrs
@@ -30,6 +30,31 @@ def plain_host(host: str) -> str:
     if isinstance(address, IPv6Address) and address.ipv4_mapped:
         address = address.ipv4_mapped
     return str(address)
+
+
+# RFC 1918, RFC 6598, RFC 3927; RFC 4193, RFC 4291 §2.5.6
+_PRIVATE = tuple(
+    ip_network(text)
+    for text in (
+        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10",
+    )
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _is_private(host: str) -> bool | None:
+    """None for names, and for this machine, which is neither."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return None
+    if address.is_loopback or address.is_unspecified:
+        return None
+    return any(address in network for network in _PRIVATE if network.version == address.version)
+
+
+def _behind_nat(sdp: str, signalling: str) -> bool:
+    return _is_private(sdp) is True and _is_private(signalling) is False
 
 
 def _unspecified(host: str) -> bool:
@@ -62,10 +87,16 @@ class Latch:
 
     @property
     def remote(self) -> Address | None:
-        """Where to send; None while nobody said and nobody came."""
-        if self.mode == "sdp" or self.source is None:
-            return self._sdp
-        return self.source
+        """Where to send; None while nobody said and nobody came.
+
+        Before the first packet that is the SDP address, except a private one of a peer whose signalling comes from a
+        public one: nobody of ours lives there, so its port is tried at the signalling host (RFC 7362 §4).
+        """
+        if self.mode != "sdp" and self.source is not None:
+            return self.source
+        if self.mode != "sdp" and self._sdp is not None and _behind_nat(self._sdp[0], self._signalling):
+            return (self._signalling, self._sdp[1])
+        return self._sdp
 
     @property
     def latched(self) -> bool:
