@@ -20,6 +20,7 @@ from vb.media.port import Port
 from vb.media.receiver import ROUNDS, Receiver
 from vb.media.rows import Rows
 from vb.media.sender import Sender
+from vb.media.series import Sampler
 from vb.media.settings import TICK, MediaSettings
 from vb.media.statistics import ClockStatistics
 
@@ -57,6 +58,7 @@ class MediaClock:
         self._rng = rng or random.SystemRandom()
         self._ticked_at = 0.0
         self.control = ControlPlane(self.rows, self.receiver, self.ports, self._rng, self._now)
+        self._sampler = Sampler(self.rows, self.receiver, self.ports)
         self._late_ticks = 0
         self._late_worst = 0.0
         self._skipped = 0
@@ -107,6 +109,7 @@ class MediaClock:
                 self.mixer.change()
             self.sender.run(self.mixer.run(self.ticks))
             self.control.run(self.ticks)
+            self._sampler.run(self.ticks)
         except Exception:
             self._tick_errors += 1
             if self._tick_errors & (self._tick_errors - 1) == 0:  # the 1st, 2nd, 4th, 8th ...

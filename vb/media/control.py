@@ -234,9 +234,13 @@ class ControlPlane:
     @property
     def wall(self) -> float:
         """Unix seconds, as steady as the clock: the system's time may be set while calls go on."""
+        return self.wall_at(self._now())
+
+    def wall_at(self, seconds: float) -> float:
+        """A moment of the clock in Unix seconds."""
         if self._epoch is None:
             self._epoch = time.time() - self._now()
-        return self._epoch + self._now()
+        return self._epoch + seconds
 
     def configure(self, port: Port, params: RtcpParams | None) -> None:
         """``port`` has this negotiated from now on; None: it has no reports."""

@@ -15,6 +15,7 @@ from vb.codec.g711 import LAWS
 from vb.media.events import MediaEvent
 from vb.media.inbound import Inbound
 from vb.media.mix import Mix
+from vb.media.series import Point, Series
 from vb.media.settings import FRAME, RATE, StreamParams
 from vb.media.sources import FrameSource, OnEnd, Pcm, SourceHandle, TapHandle, Write
 from vb.media.statistics import Address, PortStatistics
@@ -62,6 +63,7 @@ class Port:
         self.configured_at = -1
         self.told_source: Address | None = None
         self.closed = False
+        self.series = Series()
         self._clock = clock
         self._notify = notify
         self._sources: list[SourceHandle] = []
@@ -287,6 +289,10 @@ class Port:
         """Clock seconds of a past tick."""
         return self._clock.time_of(tick)
 
+    def points(self) -> list[Point]:
+        """How it sounded, a point per second, oldest first."""
+        return self.series.points(lambda tick: self._clock.control.wall_at(self.time_of(tick)))
+
     def statistics(self) -> PortStatistics:
         """The port's counts so far; after ``close`` those of its end."""
         if self._final is not None:
@@ -312,6 +318,7 @@ class Port:
             codec=params.codec_name if params else "",
             gaps=int(rows.gaps[row]),
             concealed=int(rows.concealed[row]),
+            buffer_ms=20 * int(rows.has_spare[row]),
             slipped=int(rows.slipped[row]) + inbound.dropped,
             rtcp=inbound.rtcp,
             rtt=inbound.control.reports.rtt if inbound.control else None,

@@ -14,7 +14,8 @@ class PortStatistics:
     """One port's life so far. ``last_heard`` is in clock seconds; ``mos`` needs two packets to be known.
 
     ``gaps`` counts ticks in which an expected frame was missing (one that came a tick late is no gap), ``concealed``
-    those for which the frame before was repeated, ``slipped`` frames left out so that no delay stays.
+    those for which the frame before was repeated, ``slipped`` frames left out so that no delay stays;
+    ``buffer_ms`` of sound wait to be played.
     ``rtt`` in seconds and ``remote_report`` are what the peer's RTCP told, None if nothing.
     """
 
@@ -32,6 +33,7 @@ class PortStatistics:
     gaps: int = 0
     concealed: int = 0
     slipped: int = 0
+    buffer_ms: int = 0
     rtcp: int = 0
     rtt: float | None = None
     remote_report: RemoteReport | None = None
