@@ -5,9 +5,9 @@ Everything here knows one peer, as a call has: the session is two members, and i
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from math import e, inf
+from random import Random
 
 import attrs
 
@@ -127,7 +127,7 @@ class Reports:
             self.rtt = units / _UNIT
 
 
-def interval(rng: random.Random, octets: float, *, first: bool) -> float:
+def interval(rng: Random, octets: float, *, first: bool) -> float:
     """Seconds to the next report, random so that peers do not fall in step (RFC 3550 §6.3.1).
 
     ``octets`` is the average size of reports of both sides, IP and UDP included; ``first``: nothing was sent yet.
@@ -140,7 +140,7 @@ def interval(rng: random.Random, octets: float, *, first: bool) -> float:
 class Schedule:
     """When reports go out. ``due`` is in seconds of whatever clock the caller has; infinite before ``start``."""
 
-    rng: random.Random
+    rng: Random
     due: float = inf
     average: float = 100.0 + _IP_UDP
 

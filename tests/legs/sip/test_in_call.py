@@ -345,6 +345,15 @@ async def test_digits_out() -> None:
                 leg.send_dtmf(wrong)
 
 
+async def test_more_digits_than_may_wait_are_a_conflict() -> None:
+    async with world() as w:
+        leg, _ = await connected(w)
+        for _ in range(4):
+            leg.send_dtmf("0123456789abcd*#" * 4)  # 256 altogether
+        with pytest.raises(Conflict, match="waiting"):
+            leg.send_dtmf("1")
+
+
 async def test_no_digits_to_a_peer_that_offered_none() -> None:
     async with world() as w:
         leg, _ = await connected(w, sdp("0"))

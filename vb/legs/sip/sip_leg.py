@@ -19,6 +19,7 @@ from vb.legs.sip.peer_request import described, states_direction
 from vb.legs.sip.reason_header import reason_header, reason_of
 from vb.legs.sip.settings import Address, Platform
 from vb.media.events import DtmfReceived, MediaEvent, RowFailed, SpeechStarted, SpeechStopped
+from vb.rtp.telephone_event import DigitsError
 from vb.sdp.errors import NotAcceptable, SdpError
 from vb.sdp.formats import Codec
 from vb.sdp.offer_answer import Direction
@@ -133,7 +134,10 @@ class SipLeg(Leg):
         current = self._media.current
         if self.port is None or current is None or current.telephone_event is None:
             return False
-        self.port.send_dtmf(digits)
+        try:
+            self.port.send_dtmf(digits)
+        except DigitsError as error:  # too many wait: the peer is on hold, or somebody presses faster than they go
+            raise Conflict(str(error)) from error
         return True
 
     def hold(self) -> None:
