@@ -161,6 +161,11 @@ class InviteServerSession(Session):
             self._tell_end(InviteCancelled(self, request))
             self.release()
 
+    def release(self) -> None:
+        super().release()
+        if self._ended:
+            self._invite = None  # it has us as its user: neither is to keep the other
+
     # Inside.
 
     def _undecided(self) -> InviteServer:
