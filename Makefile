@@ -45,7 +45,8 @@ spec: .venv/requirements.installed
 	@.venv/bin/vb spec openapi > docs/openapi.yaml
 	@.venv/bin/vb spec asyncapi > docs/asyncapi.yaml
 
-docs: spec      ## generated documents: the API specifications
+docs: spec      ## generated documents: the API specifications, the table of RFC sections
+	@$(PYTHON_RUN) scripts/rfc_table.py > docs/rfc/table.md
 
 lock:           ## write requirements.lock anew from pyproject.toml
 	@$(PYTHON_RUN) scripts/lock.py

@@ -35,6 +35,7 @@ AUDIO = (
 
 
 def test_an_offer_has_the_form_of_the_contract() -> None:
+    """RFC 3264 §5, §5.1."""
     assert negotiation().create_offer(10000).decode().split("\r\n") == [
         "v=0",
         "o=- 77 0 IN IP4 127.0.0.1",
@@ -54,6 +55,7 @@ def test_an_offer_has_the_form_of_the_contract() -> None:
 
 
 def test_the_answer_takes_the_first_offered_codec_that_is_ours() -> None:
+    """RFC 3264 §6.1."""
     ours = negotiation()
     view = ours.receive_offer(sdp(*AUDIO))
     assert [(codec.name, codec.payload_type) for codec in view.codecs] == [("G722", 9), ("PCMA", 8), ("PCMU", 0)]
@@ -178,6 +180,7 @@ def test_directions_of_an_answer(offered: str, wanted: Direction | None, ours: s
 
 
 def test_directions_of_an_offer() -> None:
+    """RFC 3264 §5.1, §7, §8.4."""
     offerer, answerer = negotiation(), negotiation(address="192.0.2.9")
     assert [side.direction for side in agreed(offerer, answerer)] == ["sendrecv", "sendrecv"]
     answerer.receive_offer(offerer.create_offer(1, direction="sendonly"))

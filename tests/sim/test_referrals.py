@@ -93,7 +93,7 @@ def values(request: Request, *names: str) -> list[str | None]:
 
 
 def test_the_prototypical_call_flow() -> None:
-    """RFC 3515 §4.1: REFER, 202, NOTIFY 100, 200, NOTIFY 200, 200."""
+    """RFC 3515 §4.1, §2.4.1: REFER, 202, NOTIFY 100, 200, NOTIFY 200, 200."""
     stage = Stage()
     stage.refer(referred_by="<sip:alice@192.0.2.1>")
     [refer] = stage.sent(stage.alice, "REFER")

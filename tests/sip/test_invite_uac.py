@@ -72,6 +72,7 @@ class Call(Bench):
 
 
 def test_what_an_invite_says() -> None:
+    """§13.2.1, §8.1.1, §8.1.1.2, §8.1.1.3, §8.1.1.6, §8.1.1.7, §8.1.1.8; RFC 3581 §3 for rport."""
     invite = Call().invite
     assert str(invite.uri) == "sip:peer@192.0.2.9"
     assert invite.via.branch is not None
@@ -87,6 +88,7 @@ def test_what_an_invite_says() -> None:
 
 
 def test_an_answered_call() -> None:
+    """§13.2.2.1, §13.2.2.4, §15.1.1: the ACK in a branch of its own, the BYE with the next number (§12.2.1.1)."""
     call = Call()
     call.answer(100)
     call.answer(180)
@@ -131,6 +133,7 @@ def test_a_refusal_is_acked_by_the_transaction() -> None:
 
 
 def test_nobody_answers() -> None:
+    """§17.1.1.2, §8.1.3.1: Timer B is told."""
     call = Call()
     call.advance(60)
     assert call.sent_times("INVITE") == [0, 0.5, 1.5, 3.5, 7.5, 15.5, 31.5]
@@ -165,6 +168,7 @@ def test_cancel_waits_for_the_first_provisional_response() -> None:
 
 
 def test_cancel_without_any_response_ends_with_timer_b() -> None:
+    """§9.1."""
     call = Call()
     call.session.cancel(call.now)
     call.advance(31.9)
@@ -194,6 +198,7 @@ def test_cancel_without_a_final_response_ends_after_64_t1() -> None:
 
 
 def test_a_2xx_that_crosses_the_cancel_is_acked_and_ended() -> None:
+    """§9.1, §13.2.2.4, §15."""
     call = Call()
     call.answer(180)
     call.session.cancel(call.now)
@@ -209,6 +214,7 @@ def test_a_2xx_that_crosses_the_cancel_is_acked_and_ended() -> None:
 
 
 def test_a_2xx_before_a_waiting_cancel_goes_out() -> None:
+    """§9.1."""
     call = Call()
     call.session.cancel(call.now)
     assert [request.method for request in call.answer(200)] == ["ACK", "BYE"]
@@ -218,6 +224,7 @@ def test_a_2xx_before_a_waiting_cancel_goes_out() -> None:
 
 
 def test_cancel_after_the_answer_does_nothing() -> None:
+    """§9.1: not after a final response."""
     call = Call().confirmed()
     call.session.cancel(call.now)
     assert call.drain() == []
@@ -225,6 +232,7 @@ def test_cancel_after_the_answer_does_nothing() -> None:
 
 
 def test_bye_before_the_answer_is_a_cancel() -> None:
+    """§15."""
     call = Call()
     call.answer(183)
     call.session.bye(call.now)
@@ -284,6 +292,7 @@ def test_the_route_set_of_the_calling_side() -> None:
 
 
 def test_a_strict_route_in_front() -> None:
+    """§8.1.2, §12.2.1.1."""
     call = Call(routes=("<sip:192.0.2.50>", "<sip:192.0.2.51;lr>"))
     assert str(call.invite.uri) == "sip:192.0.2.50"
     assert call.invite.headers.values("Route") == ["<sip:192.0.2.51;lr>", "<sip:peer@192.0.2.9>"]
@@ -291,6 +300,7 @@ def test_a_strict_route_in_front() -> None:
 
 
 def test_the_peer_hangs_up() -> None:
+    """§15.1.2."""
     call = Call().confirmed()
     tag = call.session.local_tag
     bye = request("BYE", to=f"<sip:vb@192.0.2.1>;tag={tag}", call_id=call.session.call_id, cseq=1)
@@ -340,6 +350,7 @@ def test_a_header_that_is_none_is_refused_at_once() -> None:
 
 
 def test_a_bye_that_nobody_answers() -> None:
+    """§15.1.1: the session is over all the same."""
     call = Call().confirmed()
     call.session.bye(call.now)
     call.advance(100)
@@ -350,6 +361,7 @@ def test_a_bye_that_nobody_answers() -> None:
 
 
 def test_the_transport_fails() -> None:
+    """§8.1.3.1, §17.1.4: it is told."""
     hop = Hop("TCP", "192.0.2.9", 5060)
     call = Call(hop=hop)
     call.agent.transport_failed(Hop("TCP", "192.0.2.10", 5060), call.now)
@@ -396,6 +408,7 @@ def test_a_reinvite_of_ours() -> None:
 
 
 def test_a_reinvite_that_meets_491_is_tried_again() -> None:
+    """§14.1: after 2.1 to 4 s for the owner of the Call-ID."""
     call = Call().confirmed()
     call.session.reinvite(call.now, b"v=1\r\n")
     [invite] = call.requests(call.drain())
@@ -412,6 +425,7 @@ def test_a_reinvite_that_meets_491_is_tried_again() -> None:
 
 
 def test_a_reinvite_that_is_tried_again_has_a_new_offer() -> None:
+    """§14.1; RFC 3264 §8."""
     call = Call().confirmed()
     offers = iter((b"v=1\r\n", b"v=2\r\n"))
     call.session.reinvite(call.now, lambda: next(offers))

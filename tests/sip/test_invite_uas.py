@@ -56,6 +56,7 @@ def confirmed(bench: Bench) -> InviteServerSession:
 
 
 def test_a_call_from_invite_to_bye() -> None:
+    """§13.3.1, §15.1.2."""
     bench = Bench()
     session = ringing(bench)
     session.provisional(bench.now)
@@ -71,6 +72,7 @@ def test_a_call_from_invite_to_bye() -> None:
 
 
 def test_what_a_2xx_says() -> None:
+    """§13.3.1.4, §12.1.1: Contact and Record-Route; §8.2.6.2."""
     bench = Bench()
     session = ringing(
         bench, request("INVITE", "Record-Route: <sip:p2;lr>, <sip:p1;lr>", "Timestamp: 54", body="v=0\r\n")
@@ -107,6 +109,7 @@ def test_a_2xx_is_repeated_until_64_t1_on_every_transport(source: Hop) -> None:
 
 
 def test_the_ack_stops_the_repetition_and_is_told_once() -> None:
+    """§13.3.1.4."""
     bench = Bench()
     session = accepted(bench)
     bench.advance(2)
@@ -139,6 +142,7 @@ def test_bye_waits_for_the_ack() -> None:
 
 
 def test_bye_overtakes_the_ack() -> None:
+    """§15.1.2."""
     bench = Bench()
     session = accepted(bench)
     [ok] = bench.receive(inside(session, "BYE"))
@@ -181,6 +185,7 @@ def test_byes_that_cross() -> None:
 
 
 def test_after_our_bye_the_dialog_is_gone() -> None:
+    """§15.1.1, §12.2.2: 481."""
     bench = Bench()
     session = confirmed(bench)
     session.bye(bench.now)
@@ -196,6 +201,7 @@ def cancel(branch: str = "z9hG4bKone") -> bytes:
 
 
 def test_cancel_before_the_answer() -> None:
+    """§9.2: 200, and 487 to the INVITE."""
     bench = Bench()
     session = ringing(bench)
     session.provisional(bench.now)
@@ -215,6 +221,7 @@ def test_cancel_before_the_answer() -> None:
 
 
 def test_cancel_after_the_answer_changes_nothing() -> None:
+    """§9.2."""
     bench = Bench()
     session = accepted(bench)
     assert [r.status for r in bench.receive(cancel())] == [200]
@@ -223,18 +230,21 @@ def test_cancel_after_the_answer_changes_nothing() -> None:
 
 
 def test_cancel_of_nothing() -> None:
+    """§9.2: 481."""
     bench = Bench()
     ringing(bench)
     assert [r.status for r in bench.receive(cancel("z9hG4bKother"))] == [481]
 
 
 def test_cancel_matches_by_the_rules_of_rfc_2543() -> None:
+    """§9.2, §17.2.3."""
     bench = Bench()
     ringing(bench, request(branch="1", body="v=0\r\n"))
     assert [r.status for r in bench.receive(cancel("1"))] == [200, 487]
 
 
 def test_a_refusal_is_repeated_until_its_ack() -> None:
+    """§13.3.1.3, §17.2.1."""
     bench = Bench()
     session = ringing(bench)
     session.reject(bench.now, 486)
@@ -270,6 +280,7 @@ def test_a_provisional_response_is_repeated_every_minute() -> None:
 
 
 def test_a_reinvite_is_handed_up_and_its_2xx_repeated_until_the_ack() -> None:
+    """§14.2, §13.3.1.4."""
     bench = Bench()
     session = confirmed(bench)
     trying = bench.receive(inside(session, "INVITE", body="v=1\r\n", contact="<sip:new@192.0.2.10>"))
@@ -325,6 +336,7 @@ def test_a_reinvite_can_be_cancelled_and_ends_with_its_session() -> None:
 
 
 def test_a_reinvite_without_ack_ends_the_session() -> None:
+    """§14.2: then BYE."""
     bench = Bench()
     session = confirmed(bench)
     bench.receive(inside(session, "INVITE", body="v=1\r\n"))

@@ -63,6 +63,7 @@ def test_any_replaces_survives_a_refer_to(call_id: str, to_tag: str, from_tag: s
 
 
 def test_refer_to_in_its_forms() -> None:
+    """RFC 3515 §2.1."""
     assert refer_to_of(read("REFER", "r: Bob <sip:bob@h;method=BYE>")).method == "BYE"
     assert str(refer_to_of(read("REFER", "Refer-To: sip:bob@h")).target) == "sip:bob@h"
     assert str(refer_to_of(read("REFER", "Refer-To: <http://www.ietf.org>")).target) == "http://www.ietf.org"
@@ -102,6 +103,7 @@ def test_only_false_does_without_a_subscription(lines: list[str], wanted: bool) 
 
 
 def test_sipfrag_both_ways() -> None:
+    """RFC 3515 §2.4.5."""
     assert sipfrag(100) == b"SIP/2.0 100 Trying\r\n"
     assert sipfrag(486, "Busy\r\nVia: evil") == b"SIP/2.0 486 Busy Via: evil\r\n"
     assert read_sipfrag(b"SIP/2.0 183 Session Progress\r\nContact: <sip:a@h>\r\n") == (183, "Session Progress")
@@ -134,6 +136,8 @@ def test_event_and_its_id() -> None:
 
 
 def test_subscription_states() -> None:
+    """RFC 3515 §2.4.7; RFC 6665 §4.1.3."""
+
     def state(line: str) -> SubscriptionState:
         return subscription_state_of(read("NOTIFY", line))
 
@@ -170,6 +174,7 @@ def test_which_notifys_are_about_a_refer() -> None:
     ],
 )
 def test_what_no_replaces_is(value: str) -> None:
+    """RFC 3891 §6.1."""
     assert refused(parse_replaces, value) == 400
 
 

@@ -93,6 +93,7 @@ def test_ordinary_ones_are_taken_as_they_come() -> None:
 
 
 def test_rseq() -> None:
+    """RFC 3262 §7.1."""
     for lines, value in (
         ((("Require", "100rel"), ("RSeq", "7")), 7),
         ((("RSeq", "7"),), None),
@@ -142,7 +143,7 @@ def test_update_of_ours_in_an_early_dialog() -> None:
 
 
 def test_update_of_the_peer_while_ours_is_in_progress_is_491() -> None:
-    """RFC 3311 §5.2; and ours is tried again after its own 491."""
+    """RFC 3311 §5.2, §5.3; and ours is tried again after its own 491."""
     call = Calling()
     call.answer(183, 10, body=SDP)
     call.session.update(0.0, b"offer")

@@ -79,6 +79,7 @@ def name(session: Session, more: str = "") -> str:
 
 @pytest.mark.parametrize("make", [called, lambda bench: calling(bench, 200)])
 def test_a_confirmed_call_can_be_replaced(make: Any) -> None:
+    """RFC 3891 §3."""
     bench = Bench()
     session = make(bench)
     event = replacing(bench, name(session))
@@ -89,6 +90,7 @@ def test_a_confirmed_call_can_be_replaced(make: Any) -> None:
 
 
 def test_an_early_call_of_ours_can_be_replaced() -> None:
+    """RFC 3891 §3."""
     bench = Bench()
     session = calling(bench, 180)
     assert replacing(bench, name(session, ";early-only")).replaces is session
@@ -96,17 +98,20 @@ def test_an_early_call_of_ours_can_be_replaced() -> None:
 
 
 def test_an_early_call_of_the_peer_is_not_ours_to_give_away() -> None:
+    """RFC 3891 §3: 481."""
     bench = Bench()
     assert replacing(bench, name(called(bench, answer=False))) == 481
 
 
 def test_early_only_and_answered_is_busy() -> None:
+    """RFC 3891 §3: 486."""
     bench = Bench()
     assert replacing(bench, name(called(bench), ";early-only")) == 486
 
 
 @pytest.mark.parametrize("value", ["nobody@h;to-tag=1;from-tag=2", "call-1;to-tag=x;from-tag=peer"])
 def test_no_such_call(value: str) -> None:
+    """RFC 3891 §3: 481."""
     bench = Bench()
     called(bench)
     assert replacing(bench, value) == 481
@@ -120,6 +125,7 @@ def test_a_tag_in_the_wrong_place_is_no_match() -> None:
 
 
 def test_a_call_that_is_over_is_declined() -> None:
+    """RFC 3891 §3: 603."""
     bench = Bench()
     session = called(bench)
     value = name(session)
@@ -154,6 +160,7 @@ def test_a_peer_without_a_tag_is_named_by_zero() -> None:
 
 
 def test_malformed_replaces_is_400() -> None:
+    """RFC 3891 §3, §6.1."""
     bench = Bench()
     assert replacing(bench, "call-1;to-tag=1") == 400
 

@@ -33,6 +33,7 @@ def answered(status: int, *lines: tuple[str, str]) -> Response:
     ],
 )
 def test_session_expires(line: str, value: SessionExpires) -> None:
+    """RFC 4028 §4."""
     assert session_expires_of(asked(line)) == value
     assert session_expires_of(asked(f"Session-Expires: {value}")) == value
 
@@ -42,12 +43,14 @@ def test_session_expires(line: str, value: SessionExpires) -> None:
     [("Session-Expires: soon",), ("Session-Expires: 90;refresher=both",), ("Session-Expires: -1",), ("x: 90", "x: 90")],
 )
 def test_session_expires_that_cannot_be_read(lines: tuple[str, ...]) -> None:
+    """RFC 4028 §4."""
     with pytest.raises(RemoteError) as caught:
         session_expires_of(asked(*lines))
     assert caught.value.status == 400
 
 
 def test_min_se() -> None:
+    """RFC 4028 §5."""
     assert min_se_of(asked()) is None
     assert min_se_of(asked("Min-SE: 300;lr")) == 300
     for lines in (("Min-SE: x",), ("Min-SE: 90", "Min-SE: 91")):
@@ -69,6 +72,7 @@ def test_min_se() -> None:
     ],
 )
 def test_intervals_that_are_too_small(lines: tuple[str, ...], least: int, refused: int | None) -> None:
+    """RFC 4028 §9, §6: 422 with Min-SE."""
     assert too_small(asked(*lines), least) == refused
 
 
@@ -85,6 +89,7 @@ def test_intervals_that_are_too_small(lines: tuple[str, ...], least: int, refuse
     ],
 )
 def test_who_refreshes_a_call_that_came_in(lines: tuple[str, ...], refresher: str) -> None:
+    """RFC 4028 §9."""
     timer = SessionTimer(90)
     expected = [("Session-Expires", f"1800;refresher={refresher}")]
     assert timer.answer(asked(*lines), 10.0) == expected + ([("Require", "timer")] if refresher == "uac" else [])
@@ -109,6 +114,7 @@ def test_a_request_without_a_word_refreshes_what_was_agreed() -> None:
 
 
 def test_what_we_ask_for() -> None:
+    """RFC 4028 §7.1."""
     assert SessionTimer(90).ask() == []
     assert SessionTimer(90, 1800).ask() == [("Session-Expires", "1800")]
     assert SessionTimer(300, 100).ask() == [("Session-Expires", "300"), ("Min-SE", "300")]
@@ -119,6 +125,7 @@ def test_what_we_ask_for() -> None:
     [("600;refresher=uac", True, "uac"), ("600;refresher=uas", False, "uas"), ("600", True, "uac")],
 )
 def test_what_the_peer_makes_of_it(line: str, ours: bool, again: str) -> None:
+    """RFC 4028 §7.2."""
     timer = SessionTimer(90, 1800)
     timer.agreed(answered(200, ("Session-Expires", line)), 0.0)
     assert (timer.interval, timer.we_refresh) == (600, ours)
@@ -127,6 +134,7 @@ def test_what_the_peer_makes_of_it(line: str, ours: bool, again: str) -> None:
 
 
 def test_a_peer_without_timers() -> None:
+    """RFC 4028 §7.2."""
     timer = SessionTimer(90, 1800)
     timer.agreed(answered(200), 0.0)
     assert (timer.interval, timer.refresh_at, timer.expires_at) == (0, inf, inf)

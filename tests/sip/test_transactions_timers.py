@@ -64,11 +64,13 @@ def play_out(transaction: Transaction, first: list[Effect], now: float = 0.0) ->
 
 
 def test_timer_a_and_b() -> None:
+    """RFC 3261 §17.1.1.2: A doubles, B ends it."""
     client = invite_client()
     assert play_out(client, client.start(0.0)) == (INVITE_SCHEDULE, 32, "timeout")
 
 
 def test_timer_b_alone_on_a_reliable_transport() -> None:
+    """RFC 3261 §17.1.1.2."""
     client = invite_client(TCP)
     assert play_out(client, client.start(0.0)) == ([0], 32, "timeout")
 
@@ -81,6 +83,7 @@ def test_timers_scale_with_t1() -> None:
 
 
 def test_a_provisional_response_stops_a_and_b_for_good() -> None:
+    """RFC 3261 §17.1.1.2: no more INVITEs once a 1xx came."""
     client = invite_client()
     client.start(0.0)
     client.receive(response(100), 0.2)
@@ -89,6 +92,7 @@ def test_a_provisional_response_stops_a_and_b_for_good() -> None:
 
 
 def test_timer_d_and_the_ack_of_each_repeated_refusal() -> None:
+    """RFC 3261 §17.1.1.2: at least 32 s, and an ACK for each; §17.1.1.3 for the ACK."""
     client = invite_client()
     client.start(0.0)
     refused = response(486)
@@ -98,6 +102,7 @@ def test_timer_d_and_the_ack_of_each_repeated_refusal() -> None:
 
 
 def test_timer_d_is_zero_on_a_reliable_transport() -> None:
+    """RFC 3261 §17.1.1.2."""
     client = invite_client(TCP)
     client.start(0.0)
     assert client.receive(response(486), 1.0)[-1] == Terminated("normal")
@@ -105,6 +110,7 @@ def test_timer_d_is_zero_on_a_reliable_transport() -> None:
 
 @pytest.mark.parametrize("hop", [PEER, TCP])
 def test_timer_m_passes_up_every_2xx_and_never_acks(hop: Hop) -> None:
+    """RFC 6026 §7.2, §8.4."""
     client = invite_client(hop)
     client.start(0.0)
     for at in (1.0, 1.5, 2.5):
@@ -115,11 +121,13 @@ def test_timer_m_passes_up_every_2xx_and_never_acks(hop: Hop) -> None:
 
 
 def test_timer_e_and_f() -> None:
+    """RFC 3261 §17.1.2.2: E doubles up to T2, F ends it."""
     client = non_invite_client()
     assert play_out(client, client.start(0.0)) == (NON_INVITE_SCHEDULE, 32, "timeout")
 
 
 def test_timer_e_is_t2_after_a_provisional_response() -> None:
+    """RFC 3261 §17.1.2.2."""
     client = non_invite_client()
     effects = client.start(0.0)
     client.receive(response(100, "OPTIONS"), 0.1)
@@ -129,11 +137,13 @@ def test_timer_e_is_t2_after_a_provisional_response() -> None:
 
 
 def test_timer_f_alone_on_a_reliable_transport() -> None:
+    """RFC 3261 §17.1.2.2."""
     client = non_invite_client(TCP)
     assert play_out(client, client.start(0.0)) == ([0], 32, "timeout")
 
 
 def test_timer_k() -> None:
+    """RFC 3261 §17.1.2.2: repeated responses are absorbed."""
     client = non_invite_client()
     client.start(0.0)
     ok = response(200, "OPTIONS")
@@ -146,6 +156,7 @@ def test_timer_k() -> None:
 
 
 def test_timer_g_and_h() -> None:
+    """RFC 3261 §17.2.1: G doubles up to T2, H gives up."""
     server = invite_server()
     sent, end, cause = play_out(server, server.respond(response(486), 0.0))
     assert sent == NON_INVITE_SCHEDULE
@@ -153,11 +164,13 @@ def test_timer_g_and_h() -> None:
 
 
 def test_timer_h_alone_on_a_reliable_transport() -> None:
+    """RFC 3261 §17.2.1."""
     server = invite_server(TCP)
     assert play_out(server, server.respond(response(486), 0.0)) == ([0], 32, "timeout")
 
 
 def test_timer_i() -> None:
+    """RFC 3261 §17.2.1: repeated ACKs are absorbed."""
     server = invite_server()
     server.respond(response(486), 0.0)
     ack = parsed("ACK")
@@ -171,6 +184,7 @@ def test_timer_i() -> None:
 
 @pytest.mark.parametrize("hop", [PEER, TCP])
 def test_timer_l_absorbs_invites_and_passes_acks_up(hop: Hop) -> None:
+    """RFC 6026 §7.1, §8.5."""
     server = invite_server(hop)
     server.respond(response(200), 0.0)
     assert server.receive_request(parsed("INVITE"), 1.0) == []
@@ -180,6 +194,7 @@ def test_timer_l_absorbs_invites_and_passes_acks_up(hop: Hop) -> None:
 
 
 def test_a_repeated_invite_gets_the_last_provisional_response() -> None:
+    """RFC 3261 §17.2.1."""
     server = invite_server()
     assert server.receive_request(parsed("INVITE"), 0.0) == []
     server.respond(response(100), 0.0)
@@ -189,6 +204,7 @@ def test_a_repeated_invite_gets_the_last_provisional_response() -> None:
 
 
 def test_timer_j() -> None:
+    """RFC 3261 §17.2.2: the response is repeated for repeated requests."""
     server = non_invite_server()
     ok = response(200, "OPTIONS")
     assert server.receive_request(parsed("OPTIONS"), 0.0) == []
@@ -201,6 +217,7 @@ def test_timer_j() -> None:
 
 
 def test_a_transport_error_ends_clients_that_still_send() -> None:
+    """RFC 3261 §17.1.4."""
     for client in (invite_client(TCP), non_invite_client(TCP)):
         client.start(0.0)
         assert client.transport_error(0.1) == [Terminated("transport")]
@@ -208,6 +225,7 @@ def test_a_transport_error_ends_clients_that_still_send() -> None:
 
 
 def test_a_lost_connection_moves_a_response_to_the_address_of_the_via() -> None:
+    """RFC 3261 §17.2.4, §18.2.2."""
     fallback = Hop("TCP", "192.0.2.9", 5062)
     server = InviteServer("key", parsed("INVITE"), TCP, fallback, DEFAULT_TIMERS)
     refused = response(486)

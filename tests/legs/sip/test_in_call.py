@@ -108,6 +108,7 @@ async def test_held_legs_are_sent_nothing() -> None:
 
 
 async def test_a_new_address_and_a_new_codec_take_effect() -> None:
+    """RFC 3264 §8.3.1, §8.3.2."""
     async with world() as w:
         leg, session = await connected(w)
         assert leg.port.inbound.params.codec_name == "PCMU"

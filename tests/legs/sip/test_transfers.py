@@ -447,7 +447,7 @@ async def test_auto_dial_calls_and_hangs_the_referrer_up() -> None:
 
 
 async def test_auto_dial_names_the_referrer_itself_and_the_call_to_replace() -> None:
-    """RFC 3892 §3, RFC 3891 §7."""
+    """RFC 3892 §3, RFC 3891 §4, §7."""
     async with world(refer_auto_dial=True) as w:
         other, target = await dialled(w)
         _, session = await connected(w)
