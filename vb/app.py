@@ -22,7 +22,7 @@ from vb.activity.fetch import Fetcher, open_fetcher
 from vb.activity.playback import Playbacks
 from vb.activity.recording import Recordings
 from vb.api import server as api
-from vb.api.allow_list import AllowList
+from vb.api.keys import Keys
 from vb.api.services import Readiness, Services
 from vb.api.webhooks import Webhooks
 from vb.call.events import EventBus
@@ -45,6 +45,8 @@ from vb.net.resolver import Resolver
 from vb.net.settings import NetSettings
 from vb.net.tls import TlsContexts
 from vb.part_settings import (
+    allow_list,
+    api_keys,
     binding_store,
     fetch_settings,
     listens,
@@ -189,6 +191,13 @@ def _tls(config: Config) -> TlsContexts:
         raise StartError(str(error)) from error
 
 
+def _keys(config: Config) -> Keys:
+    try:
+        return api_keys(config)
+    except ConfigError as error:
+        raise StartError(str(error)) from error
+
+
 async def serve(config: Config) -> None:
     """Run the platform until SIGTERM or SIGINT, then end every call properly. Raises StartError."""
     before, after = raise_descriptor_limit()
@@ -210,7 +219,8 @@ async def running(app: App) -> AsyncIterator[str]:
     stop_api = trio.Event()
     http = api.ServerSettings(
         http_addr=app.config.http_addr,
-        allow_list=AllowList(app.config.allowed_ips, app.config.trust_proxy_headers),
+        allow_list=allow_list(app.config),
+        keys=_keys(app.config),
         vsi_buffer=app.config.vsi_event_buffer_size,
         extra_families=app.webhooks.families,
     )

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from vb.api.keys import read_keys
 from vb.environment import (
     ConfigError,
     Reader,
@@ -61,6 +62,12 @@ def _sip_uri(value: str) -> str:
     return str(uri)
 
 
+def _api_keys(value: str) -> str:
+    if not read_keys(value):
+        raise ValueError("a comma list of key:scope+scope")
+    return value
+
+
 def _setting(read: Reader, default: Any, *, secret: bool = False) -> Any:
     """One row of the table. ``secret`` values never appear in a message or in the repr."""
     return attrs.field(default=default, repr=not secret, metadata={"read": read, "secret": secret})
@@ -81,6 +88,8 @@ class Config:
     # The API and its webhooks
     http_addr: str = _setting(listen_address, ":8080")
     allowed_ips: Networks = _setting(ip_networks, ())  # noqa: RUF009
+    api_keys: str = _setting(_api_keys, "", secret=True)
+    api_keys_file: str = _setting(text, "")
     trust_proxy_headers: bool = _setting(flag(False), False)
     webhook_url: str = _setting(http_url, "")
     webhook_secret: str = _setting(text, "", secret=True)
@@ -254,7 +263,8 @@ class Config:
     def secrets(self) -> tuple[str, ...]:
         """The values that must not be seen in a log."""
         fields = attrs.fields(type(self))
-        return tuple(value for field in fields if field.metadata["secret"] and (value := getattr(self, field.name)))
+        values = [value for field in fields if field.metadata["secret"] and (value := getattr(self, field.name))]
+        return (*values, *(key for item in self.api_keys.split(",") if (key := item.partition(":")[0].strip())))
 
     def _check_together(self, environment: Mapping[str, str]) -> None:
         """Rules about more than one setting."""

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from vb.activity.address_rule import AddressRule
 from vb.activity.fetch import FetchSettings
+from vb.api.allow_list import AllowList, parse_networks
 from vb.api.http_post import HttpPoster
+from vb.api.keys import Keys, load_keys, read_keys
 from vb.api.webhooks import Webhooks, WebhookSettings
 from vb.call.events import Webhook
 from vb.config import Config
@@ -134,6 +136,27 @@ def ua_config(config: Config, settings: SipSettings, ports: Mapping[str, int]) -
         source_rate=config.sip_source_rate,
         largest_datagram=1300,  # RFC 3261 §18.1.1, for a path whose MTU is not known
     )
+
+
+def api_keys(config: Config) -> Keys:
+    """The keys of the API, of both settings. Raises ConfigError for a file that cannot be used."""
+    keys = read_keys(config.api_keys)
+    if config.api_keys_file:
+        try:
+            keys += load_keys(Path(config.api_keys_file))
+        except (OSError, ValueError) as error:
+            raise ConfigError("API_KEYS_FILE", config.api_keys_file, f"a readable file ({error})") from error
+        if not keys:
+            raise ConfigError("API_KEYS_FILE", config.api_keys_file, "at least one [[key]]")
+    return Keys(keys)
+
+
+def allow_list(config: Config) -> AllowList:
+    """Who may connect: ALLOWED_IPS; else everybody where keys are asked for, and only this machine where not."""
+    networks = config.allowed_ips
+    if not networks and (config.api_keys or config.api_keys_file):
+        networks = parse_networks("0.0.0.0/0,::/0")
+    return AllowList(networks, config.trust_proxy_headers)
 
 
 def port_pools(config: Config, settings: SipSettings) -> dict[str, PortPool]:

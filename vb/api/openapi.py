@@ -62,8 +62,16 @@ def openapi() -> dict[str, Any]:
             "whatever their case, an empty string in an optional field means absent.",
         },
         "paths": paths,
-        "components": {"schemas": dict(sorted(components.items()))},
+        "security": [{}, {"bearer": []}, {"key": []}],
+        "components": {"schemas": dict(sorted(components.items())), "securitySchemes": _SCHEMES},
     }
+
+
+_SCHEMES: Final = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+"""Asked for where API_KEYS or API_KEYS_FILE names keys (``vb.api.keys``)."""
 
 
 def _operation(operation: Operation) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound, Reque
 from vb.api import operations  # noqa: F401  (fills the table)
 from vb.api.allow_list import AllowList
 from vb.api.idempotency import Answers
+from vb.api.keys import Keys
 from vb.api.operation import TABLE, Operation
 from vb.api.raw import raw_view
 from vb.api.replies import encode, error, response
@@ -43,6 +44,7 @@ class HttpParts:
     """What the routes need beside the services: the text documents by path, and the life of a VSI connection."""
 
     allow_list: AllowList
+    keys: Keys = attrs.field(factory=Keys)
     documents: dict[str, Callable[[], Awaitable[tuple[str, bytes]]]]
     vsi: Callable[[], Awaitable[Any]]
     detached: Detached
@@ -171,6 +173,9 @@ def _add_guards(app: QuartTrio, services: Services, parts: HttpParts) -> None:
             return error(instance_id, 403, "forbidden", **_parting())
         if request.method == "OPTIONS":
             return response(204)
+        refusal = parts.keys.refusal(request.headers, TABLE.operations.get(request.endpoint or ""))
+        if refusal is not None:
+            return _keyless(instance_id, refusal, **_parting())
         if request.method == "HEAD" and request.routing_exception is None:
             raise MethodNotAllowed(valid_methods=app.url_map.bind("").allowed_methods(request.path))
         return None
@@ -179,7 +184,8 @@ def _add_guards(app: QuartTrio, services: Services, parts: HttpParts) -> None:
     async def before_websocket() -> Response | None:
         if not allowed(websocket.scope.get("client"), websocket.headers):
             return error(instance_id, 403, "forbidden", Connection="close")
-        return None
+        refusal = parts.keys.refusal(websocket.headers, TABLE.operations.get(websocket.endpoint or ""))
+        return _keyless(instance_id, refusal, Connection="close") if refusal is not None else None
 
     @app.errorhandler(HTTPException)
     async def refused(wrong: HTTPException) -> Response:
@@ -189,6 +195,13 @@ def _add_guards(app: QuartTrio, services: Services, parts: HttpParts) -> None:
     async def crashed(wrong: Exception) -> Response:
         log.error("operation crashed", exc_info=wrong)
         return error(instance_id, 500, "internal error")
+
+
+def _keyless(instance_id: str, refusal: tuple[int, str], **headers: str) -> Response:
+    status, message = refusal
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §11.6.1, RFC 6750 §3
+    return error(instance_id, status, message, **headers)
 
 
 def _http_error(instance_id: str, wrong: HTTPException) -> Response:

@@ -16,6 +16,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from vb.api.allow_list import AllowList
 from vb.api.connection import ClientConnection, Connections
 from vb.api.documents import documents
+from vb.api.keys import Keys
 from vb.api.metrics import CallMetrics, Family, counter, gauge, gauges
 from vb.api.process_metrics import CrashCounter, counting_crashes, process_families
 from vb.api.rest import HttpParts, build_app, to_the_end
@@ -34,6 +35,7 @@ class ServerSettings:
 
     http_addr: str = ":8080"
     allow_list: AllowList = attrs.field(factory=AllowList)
+    keys: Keys = attrs.field(factory=Keys)
     vsi_buffer: int = 256
     extra_families: Callable[[], Iterator[Family]] = lambda: iter(())
 
@@ -61,8 +63,9 @@ async def run(
                 commands = await nursery.start(hub.run)
                 parts = HttpParts(
                     allow_list=settings.allow_list,
+                    keys=settings.keys,
                     documents=documents(partial(_families, services, settings, calls, crashes, hub, connections)),
-                    vsi=vsi_view(hub, services.instance_id),
+                    vsi=vsi_view(hub, services.instance_id, settings.keys),
                     detached=partial(to_the_end, commands),
                 )
                 app = build_app(services, parts)

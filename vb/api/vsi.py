@@ -70,11 +70,20 @@ class Hub:
             unsubscribe()
             self._nursery = None
 
-    async def serve(self, socket: Socket, pattern: Pattern | None = None, since: str = "") -> None:
-        """The whole life of one connection; ``since`` is the last event that the client has seen."""
+    async def serve(
+        self,
+        socket: Socket,
+        pattern: Pattern | None = None,
+        since: str = "",
+        may: Callable[[Operation], bool] = lambda _: True,
+    ) -> None:
+        """The whole life of one connection; ``since`` is the last event that the client has seen.
+
+        ``may`` says which commands its key is good for.
+        """
         assert self._nursery is not None, "Hub.run is not running"
         outbox = Outbox(self._buffer, self._count_dropped, BURST_SECONDS)
-        session = Session(self._services, socket, outbox, Lanes(self._nursery, PENDING_COMMANDS), pattern)
+        session = Session(self._services, socket, outbox, Lanes(self._nursery, PENDING_COMMANDS), pattern, may)
         outbox.put_answer('{"type":"connected"}')
         if since:
             self._resume(session, since)
@@ -119,13 +128,20 @@ class Session:
     """One client."""
 
     def __init__(
-        self, services: Services, socket: Socket, outbox: Outbox, lanes: Lanes, pattern: Pattern | None
+        self,
+        services: Services,
+        socket: Socket,
+        outbox: Outbox,
+        lanes: Lanes,
+        pattern: Pattern | None,
+        may: Callable[[Operation], bool],
     ) -> None:
         self.outbox = outbox
         self._services = services
         self._socket = socket
         self._lanes = lanes
         self._pattern = pattern
+        self._may = may
         self._heard = trio.current_time()
         self._code = 1000
 
@@ -198,6 +214,9 @@ class Session:
         operation = TABLE.commands.get(kind)
         if operation is None:
             self._refuse(request_id, 400, f"unknown command: {kind}")
+            return True
+        if not self._may(operation):
+            self._refuse(request_id, 403, f"the API key lacks the scope for {kind}")
             return True
         if self._lanes.full:
             self._refuse(request_id, 429, "too many commands are waiting")

@@ -10,12 +10,15 @@ from typing import Any
 from h11 import LocalProtocolError
 from quart import Response, Websocket, websocket
 
+from vb.api.keys import HeaderMap, Keys, offered_protocol
 from vb.api.pattern import Pattern
 from vb.api.pattern_parser import PatternError
 from vb.api.replies import error
 from vb.api.vsi import Hub
 
 log = logging.getLogger("vb.api")
+
+_NO_KEYS = Keys()
 
 
 class QuartSocket:
@@ -45,7 +48,7 @@ class QuartSocket:
         return self._connection.heard_at if self._connection is not None else -math.inf
 
 
-def vsi_view(hub: Hub, instance_id: str) -> Callable[[], Awaitable[Response | None]]:
+def vsi_view(hub: Hub, instance_id: str, keys: Keys = _NO_KEYS) -> Callable[[], Awaitable[Response | None]]:
     """The view of /v1/vsi. A pattern that cannot be used is refused before the upgrade."""
 
     async def view() -> Response | None:
@@ -54,13 +57,15 @@ def vsi_view(hub: Hub, instance_id: str) -> Callable[[], Awaitable[Response | No
             pattern = Pattern(text) if text else None
         except PatternError as wrong:
             return error(instance_id, 400, f"invalid app_id regex: {wrong}", Connection="close")
+        headers: HeaderMap = websocket.headers
         accepted: Websocket = websocket._get_current_object()  # type: ignore[attr-defined]
         try:
-            await accepted.accept()
+            # RFC 6455 §4.2.2: a browser that offered subprotocols wants one of them
+            await accepted.accept(subprotocol=offered_protocol(headers) or None)
         except LocalProtocolError:  # the client sent something before it was answered
             return None
         try:
-            await hub.serve(QuartSocket(accepted), pattern, websocket.args.get("since", ""))
+            await hub.serve(QuartSocket(accepted), pattern, websocket.args.get("since", ""), keys.may(headers))
         except Exception:
             log.exception("VSI connection crashed")
             await accepted.close(1011)  # RFC 6455 §7.4.1; without this the client would see 1000
