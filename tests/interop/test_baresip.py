@@ -87,4 +87,7 @@ async def converse(codecs: tuple[str, str], folder: Path) -> None:
             assert_heard(said[other], heard[name], seconds=5)
             assert_unheard(said[name], heard[name], seconds=5)
         for event in app.of("leg.disconnected"):
-            assert event["quality"]["rtp_packets_lost"] == 0
+            quality = event["quality"]
+            assert quality["rtp_packets_lost"] == 0
+            assert quality["remote_report"]["lost"] == 0  # by RTCP from port to port
+            assert 0 <= quality["rtt_ms"] < 100

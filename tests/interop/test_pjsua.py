@@ -40,6 +40,9 @@ async def converse(folder: Path) -> None:
             nursery.start_soon(phone, "bob", "TCP", 2)
         await app.wait(lambda: len(app.of("leg.disconnected")) == 2, 10)
         assert [event["quality"]["rtp_packets_lost"] for event in app.of("leg.disconnected")] == [0, 0]
+        for event in app.of("leg.disconnected"):
+            assert event["quality"]["remote_report"]["lost"] == 0
+            assert 0 <= event["quality"]["rtt_ms"] < 100
         assert {event["cdr"]["reason"] for event in app.of("leg.disconnected")} == {"remote_bye"}
     for name, other in (("alice", "bob"), ("bob", "alice")):
         heard = read_wav(folder / f"{name}-heard.wav")
