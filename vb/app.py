@@ -68,7 +68,7 @@ _LAST_SECONDS = 2.0  # of the time for stopping: kept for the API, whose clients
 _ASK_AGAIN = 0.02
 _LEAST_AT_ONCE = 16  # legs ended at once at the stop: a few events of each fit into a VSI client's buffer
 _MOST_PAUSES = 200
-_COLLECT_AFTER = (2000, 5, 200)  # the smaller generations: 1 ms and up to 10 ms
+_COLLECT_AFTER = (2000, 5, 200)  # the smaller generations take up to 5 and 15 ms at 300 calls a second
 _TURNS = 64  # of every task between them: a writer needs a few for a frame, however busy the machine is
 
 
