@@ -1,4 +1,4 @@
-"""Where messages go: responses by RFC 3261 §18.2 and RFC 3581, requests to the next hop (RFC 3261 §8.1.2, §12.2.1.1)."""
+"""Where messages go: responses (RFC 3261 §18.2, RFC 3581), requests to the next hop (RFC 3261 §8.1.2, §12.2.1.1)."""
 
 from __future__ import annotations
 
