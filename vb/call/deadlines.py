@@ -45,5 +45,6 @@ class Deadlines:
                     fire(name)
 
     def _rearm(self) -> None:
-        if self._alarm is not None:
-            self._alarm.deadline = self.next()
+        """A deadline that moved away is found out when the alarm goes off: most are moved again before."""
+        if self._alarm is not None and (soonest := self.next()) < self._alarm.deadline:
+            self._alarm.deadline = soonest
