@@ -149,7 +149,7 @@ async def test_we_cancel(tmp_path: Path, transport: str) -> None:
 
 async def test_a_caller_cancels(tmp_path: Path) -> None:
     caller = Scenario("caller").invite().takes(100, optional=True).takes(180).pause(100).follows("CANCEL", 1)
-    caller.takes(200).takes(487).follows("ACK", 1)
+    caller.takes(200, optional=True).takes(487).follows("ACK", 1)  # the proxy's 200 to the CANCEL may come later
     async with place(tmp_path) as here:
         here.app.react = ring
         (port,) = free_ports(1)
