@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vb.codec.g711 import ALAW_DECODE, ULAW_DECODE
 from vb.media.rows import Index, Rows
 
-QUIET_AFTER = 50
+QUIET_AFTER = 25
 """Ticks a spare lies unused before it is dropped in silence (doubled per time that this proved wrong)."""
 ANYWHERE_AFTER = 1500
 """Ticks after which it is dropped even where it is heard: talk has a quiet moment long before, so this is for music."""

@@ -26,7 +26,7 @@ class MediaSettings:
     force_rate: int | None = None
     late_after: float = 0.005
     """Seconds past its schedule from which a tick counts as late."""
-    margin: float = 0.0015
+    margin: float = 0.001
     """Seconds: a packet that comes later than this before its tick is close to being late, and its stream gets a spare
     frame, and so 20 ms of delay, in the next quiet moment."""
     capacity: int = 64
