@@ -105,9 +105,6 @@ class Port:
         clock.control.configure(self, stream.rtcp)
         self._changed()
 
-    def start(self) -> None:
-        """Sending begins with the first ``configure``; this is for callers that want to say so."""
-
     def _open_pinhole(self, head: int, silence: int) -> None:
         rows, row = self._clock.rows, self.row
         if self.remote is None:
